@@ -1,1 +1,5 @@
 """Label codecs."""
+
+from .jigsaw_heatmap import JigsawHeatmap
+
+__all__ = ['JigsawHeatmap']

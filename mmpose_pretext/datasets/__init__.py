@@ -1,1 +1,6 @@
 """Datasets and transforms."""
+
+from . import transforms
+from .person_crop_dataset import PersonCropDataset
+
+__all__ = ['PersonCropDataset', 'transforms']

@@ -1,1 +1,5 @@
 """Metrics."""
+
+from .jigsaw_accuracy import JigsawAccuracy
+
+__all__ = ['JigsawAccuracy']
