@@ -132,9 +132,9 @@ class JigsawShuffle(BaseTransform):
         cell_h, cell_w = height // rows, width // cols
         if height % rows or width % cols:
             raise ValueError(
-                f'grid={self.grid} (rows, cols) does not cut a crop of {width}x{height} '
-                'pixels (width x height) into equal cells; choose rows that divide '
-                f'{height} and columns that divide {width}'
+                f'grid={self.grid} (rows, cols) does not cut a crop of '
+                f'{width}x{height} pixels (width x height) into equal cells; choose '
+                f'rows that divide {height} and columns that divide {width}'
             )
         if self.gap >= min(cell_h, cell_w):
             raise ValueError(
