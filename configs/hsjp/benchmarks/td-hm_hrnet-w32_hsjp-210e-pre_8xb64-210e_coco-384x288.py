@@ -1,0 +1,11 @@
+_base_ = ['./td-hm_hrnet-w32_scratch_8xb64-210e_coco-384x288.py']
+
+model = dict(
+    backbone=dict(
+        init_cfg=dict(
+            _delete_=True,
+            type='mmpose_pretext.PretrainedBackbone',
+            checkpoint='work_dirs/hsjp_hrnet-w32_8xb64-210e_coco-384x288/backbone.pth',
+        )
+    )
+)

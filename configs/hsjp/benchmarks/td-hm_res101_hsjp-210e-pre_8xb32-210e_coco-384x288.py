@@ -1,0 +1,11 @@
+_base_ = ['./td-hm_res101_scratch_8xb32-210e_coco-384x288.py']
+
+model = dict(
+    backbone=dict(
+        init_cfg=dict(
+            _delete_=True,
+            type='mmpose_pretext.PretrainedBackbone',
+            checkpoint='work_dirs/hsjp_res101_8xb32-210e_coco-384x288/backbone.pth',
+        )
+    )
+)

@@ -1,0 +1,11 @@
+_base_ = ['./td-hm_res50_scratch_8xb64-210e_coco-256x192.py']
+
+model = dict(
+    backbone=dict(
+        init_cfg=dict(
+            _delete_=True,
+            type='mmpose_pretext.PretrainedBackbone',
+            checkpoint='work_dirs/hsjp_res50_8xb64-210e_coco-256x192/backbone.pth',
+        )
+    )
+)

@@ -1,0 +1,15 @@
+# The stock ResNet-50, from random weights instead of ImageNet's.
+_base_ = [
+    'mmpose::body_2d_keypoint/topdown_heatmap/coco/'
+    'td-hm_res50_8xb64-210e_coco-384x288.py'
+]
+custom_imports = dict(imports=['mmpose_pretext'])  # for torch >= 2.6
+
+model = dict(
+    backbone=dict(
+        init_cfg=[
+            dict(type='Kaiming', layer=['Conv2d']),
+            dict(type='Constant', val=1, layer=['_BatchNorm', 'GroupNorm']),
+        ]
+    )
+)

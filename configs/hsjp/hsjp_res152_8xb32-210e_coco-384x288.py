@@ -1,0 +1,4 @@
+_base_ = ['./hsjp_res50_8xb64-210e_coco-384x288.py']
+
+model = dict(backbone=dict(depth=152))
+train_dataloader = dict(batch_size=32)
