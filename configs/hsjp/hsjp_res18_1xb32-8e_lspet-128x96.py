@@ -2,9 +2,9 @@
 _base_ = ['./benchmarks/td-hm_res18_scratch_1xb32-14e_lspet-128x96.py']
 
 # runtime
-train_cfg = dict(max_epochs=10)
+train_cfg = dict(max_epochs=8)
 param_scheduler = [
-    dict(type='CosineAnnealingLR', T_max=10, by_epoch=True, convert_to_iter_based=True)
+    dict(type='CosineAnnealingLR', T_max=8, by_epoch=True, convert_to_iter_based=True)
 ]
 
 # codec settings

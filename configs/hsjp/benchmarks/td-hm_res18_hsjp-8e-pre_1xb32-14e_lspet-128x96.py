@@ -4,4 +4,4 @@ model = dict(
     backbone=dict(
         init_cfg=dict(
             type='mmpose_pretext.PretrainedBackbone',
-            checkpoint='work_dirs/hsjp_res18_1xb32-10e_lspet-128x96/backbone.pth')))
+            checkpoint='work_dirs/hsjp_res18_1xb32-8e_lspet-128x96/backbone.pth')))
