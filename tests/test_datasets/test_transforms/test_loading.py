@@ -52,7 +52,10 @@ def test_jpeg_with_an_embedded_thumbnail_is_still_seen_as_truncated(tmp_path):
     data = buffer.getvalue()[:2] + segment + buffer.getvalue()[2:]
     path = tmp_path / 'image.jpg'
     path.write_bytes(data)
-    assert LoadImageStrict().transform(dict(img_path=str(path)))['ori_shape'] == (64, 64)
+    assert LoadImageStrict().transform(dict(img_path=str(path)))['ori_shape'] == (
+        64,
+        64,
+    )
     path.write_bytes(data[:-500])
     with pytest.raises(ValueError, match='truncated'):
         LoadImageStrict().transform(dict(img_path=str(path)))
