@@ -65,8 +65,9 @@ class EditableWithMim(editable_wheel):
             link.unlink(missing_ok=True)
             link.symlink_to(os.path.relpath(ROOT / name, mim))
         if self.dist_info_dir is None:
+            dist_info = self.reinitialize_command('dist_info', output_dir=self.dist_dir)
             self.run_command('dist_info')
-            self.dist_info_dir = self.get_finalized_command('dist_info').dist_info_dir
+            self.dist_info_dir = dist_info.dist_info_dir
         Path(self.dist_info_dir, 'top_level.txt').write_text(f'{PACKAGE}\n')
         super().run()
 
