@@ -1,6 +1,9 @@
 # HSJP pretraining of HRNet-W32 on the person crops of COCO train2017.
 _base_ = ['./benchmarks/td-hm_hrnet-w32_scratch_8xb64-210e_coco-256x192.py']
 
+# runtime
+randomness = dict(seed=0)
+
 # hooks
 default_hooks = dict(checkpoint=dict(save_best='jigsaw/cell_accuracy'))
 custom_hooks = [
