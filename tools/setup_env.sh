@@ -195,7 +195,7 @@ build_wheels() {
     # mmcv would try CUDA wherever torch sees a GPU.
     [[ $folder == *-cpu ]] && export CUDA_VISIBLE_DEVICES=
     rm -rf "$folder/build" &&
-      "$python" -m pip wheel --no-cache-dir --no-deps --no-build-isolation \
+      "$python" -m pip wheel --verbose --no-cache-dir --no-deps --no-build-isolation \
         --no-binary mmcv,xtcocotools -w "$folder/build" \
         "mmcv==$(pin mmcv)" "xtcocotools==$(pin xtcocotools)" &&
       mv "$folder"/build/*.whl "$folder" && rmdir "$folder/build"
