@@ -27,14 +27,17 @@ def strip_prefix(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor
 
     Args:
         tensors: Named tensors.
-        prefix: The exact prefix; ``''`` keeps all.
+        prefix: The exact prefix, with its dot; ``''`` keeps all.
 
     Returns:
         The tensors under the prefix, in their order.
 
     Raises:
-        ValueError: If no name starts with the prefix; it lists those that exist.
+        ValueError: If the prefix ends in the middle of a name, or if no name starts
+            with it; the message lists those that exist.
     """
+    if prefix and not prefix.endswith('.'):
+        raise ValueError(f"prefix {prefix!r} must end with a dot, as in 'backbone.'.")
     kept = {
         name[len(prefix) :]: tensor
         for name, tensor in tensors.items()
@@ -247,8 +250,6 @@ class PretrainedBackbone:
             instead of the weights as trained.
         map_location: As in ``torch.load``.
     """
-
-    default_prefix = BACKBONE
 
     def __init__(
         self,
