@@ -15,11 +15,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from mmengine.config import Config
 from mmengine.dataset import Compose, pseudo_collate
-from mmengine.registry import init_default_scope
-from mmengine.runner import load_checkpoint
-from mmpose.registry import DATASETS, MODELS
+from mmpose.apis import init_model
+from mmpose.registry import DATASETS
 
 from mmpose_pretext.visualization import draw_puzzle
 
@@ -52,12 +50,9 @@ def draw(config: str, checkpoint: str, num: int, device: str = 'cpu') -> np.ndar
     Returns:
         Picture of shape (H, W, 3), BGR.
     """
-    cfg = Config.fromfile(config)
-    init_default_scope('mmpose')
-    model = MODELS.build(cfg.model).to(device).eval()
-    load_checkpoint(model, checkpoint, map_location='cpu')
+    model = init_model(config, checkpoint, device=device)
     model.test_cfg = dict(model.test_cfg, flip_test=False, output_heatmaps=True)
-    dataset = DATASETS.build(cfg.val_dataloader.dataset)
+    dataset = DATASETS.build(model.cfg.val_dataloader.dataset)
     steps = dataset.pipeline.transforms
     shuffle = next(
         (i for i, t in enumerate(steps) if type(t).__name__ == 'JigsawShuffle'), None
