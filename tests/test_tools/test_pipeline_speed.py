@@ -113,12 +113,12 @@ def test_both_sources_give_the_same_samples(tool, data):
 def test_ratios_are_those_of_the_times(tool):
     times = {
         'stock, photographs': dict(loading=[6, 40, 6], total=[10, 100, 12]),
-        'stock, packed crops': dict(loading=[1, 10, 2], total=[4, 25, 6]),
+        'stock, packed crops': dict(loading=[2, 5, 2], total=[4, 25, 6]),
         'HSJP, photographs': dict(loading=[6, 40, 6], total=[20, 200, 12]),
         'HSJP, packed crops': dict(loading=[1, 10, 2], total=[5, 20, 6]),
     }
     table, ratios = tool.summarize(times)
-    assert list(ratios.values()) == [4, 2.5, 0.5, 1, 2]
+    assert list(ratios.values()) == [3, 2.5, 5, 0.5, 1, 2]
     assert '| stock, photographs | 6.00 | 12.00 | 83 |' in table
 
 

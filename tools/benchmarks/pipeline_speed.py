@@ -127,6 +127,10 @@ def summarize(
     ratios = {
         'loading, packed / photographs': ratio(stock['loading'], packed['loading']),
         'stock, packed / photographs': ratio(stock['total'], packed['total']),
+        'the same, if loading crops took no time': ratio(
+            stock['total'],
+            [a - b for a, b in zip(packed['total'], packed['loading'], strict=True)],
+        ),
     }
     for source in ('photographs', 'packed crops'):
         ratios[f'{source}, HSJP / stock'] = ratio(
