@@ -65,6 +65,7 @@ def mmengine_globals() -> list:
     return [
         HistoryBuffer,
         (safe_getattr, 'builtins.getattr'),
+        bytes,  # the data of an empty array
         np.ndarray,
         np.dtype,
         *{type(np.dtype(code)) for code in codes},
