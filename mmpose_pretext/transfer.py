@@ -323,7 +323,7 @@ class PretrainedBackbone:
     def _load(self, target: nn.Module) -> None:
         subject = f'{type(self).__name__}, {self.checkpoint}'
         checkpoint = CheckpointLoader.load_checkpoint(
-            self.checkpoint, self.map_location, logger=None
+            self.checkpoint, self.map_location, logger='silent'
         )
         tensors: dict[str, Tensor] = {}
         try:

@@ -169,7 +169,7 @@ def extract(args: argparse.Namespace) -> None:
         raise ValueError(f'IN and OUT are the same file, {path}.')
     if out.exists() and not args.force:
         raise FileExistsError(f'{out} exists. Use --force to overwrite it.')
-    checkpoint = CheckpointLoader.load_checkpoint(str(path), 'cpu', logger=None)
+    checkpoint = CheckpointLoader.load_checkpoint(str(path), 'cpu', logger='silent')
     tensors = model_tensors(checkpoint, args.ema)
     parts = {BACKBONE: strip_prefix(tensors, args.prefix)}
     if args.with_deconv:
