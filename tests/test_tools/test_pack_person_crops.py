@@ -10,6 +10,11 @@ import pytest
 from mmengine.fileio import LmdbBackend
 from mmengine.registry import DefaultScope
 from mmpose.datasets import CocoDataset
+from mmpose.datasets.transforms import (
+    GetBBoxCenterScale,
+    RandomBBoxTransform,
+    TopdownAffine,
+)
 
 from mmpose_pretext.datasets import PersonCropDataset
 
@@ -162,6 +167,26 @@ def test_stock_pipeline_sees_the_same(run, tmp_path, zoom):
             new['transformed_keypoints'][labelled],
             atol=0.8,
         )
+
+
+@pytest.mark.parametrize(
+    ('margin', 'low', 'high'), [(1.25, 0.05, 1), (1.875, 0, 0.01), (2.75, 0, 0)]
+)
+def test_share_of_augmented_views_that_the_margin_loses(tool, margin, low, high):
+    """Holds the tool's help to what it says about --margin."""
+    photograph = np.full((800, 800, 3), 255, np.uint8)
+    box = np.array([370.0, 360, 430, 440])
+    crop, scale, shift = tool.crop_person(photograph, box, margin, (192, 256))
+    bbox = (box.reshape(2, 2) * scale + shift).astype(np.float32).reshape(1, 4)
+    augment = RandomBBoxTransform(), TopdownAffine(input_size=(192, 256))
+    np.random.seed(0)  # what the transforms draw from
+    black = []
+    for _ in range(300):
+        results = GetBBoxCenterScale()(dict(img=crop, bbox=bbox))
+        for transform in augment:
+            results = transform(results)
+        black.append((results['img'] == 0).mean())
+    assert low <= np.mean(black) <= high
 
 
 def test_pretraining_reads_everybody(run, tmp_path):

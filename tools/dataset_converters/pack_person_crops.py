@@ -390,9 +390,9 @@ def parse_args(argv: list[str] | None) -> argparse.Namespace:
         help='side of the square crop relative to the person box (which is first grown '
         'to the aspect ratio of the input). The default is the 1.25 of '
         'GetBBoxCenterScale times the 1.5 of RandomBBoxTransform: views that are '
-        'neither rotated nor shifted are the same as from the photograph, and over all '
-        'augmented views, 0.7%% of the pixels turn black. 2.75 keeps every '
-        'pixel, at twice the size (default: %(default)s)',
+        'neither rotated nor shifted are the same as from the photograph; of all views '
+        'together less than 1%% of the pixels turn black. 2.75 keeps every pixel, in '
+        'files 1.5 times as large (default: %(default)s)',
     )
     parser.add_argument(
         '--input-size',
