@@ -1,7 +1,10 @@
 import logging
+import runpy
+from pathlib import Path
 
 import pytest
 import torch
+from mmengine.hooks import EMAHook
 from mmengine.logging import MMLogger
 from mmengine.model import BaseModule, initialize
 from mmengine.registry import init_default_scope
@@ -316,6 +319,20 @@ def test_ema(save, resnet18, ema, log):
     initialize(backbone, init_cfg(path, ema=ema))
     assert_holds(backbone, averaged if ema else resnet18)
     assert ('averaged (EMA)' if ema else 'trained') + ' weights' in log[-1].getMessage()
+
+
+def test_ema_of_a_real_run(tmp_path):
+    script = Path(__file__).parent / 'test_engine' / 'seeded_run.py'
+    hook = EMAHook()
+    runner = runpy.run_path(str(script))['build'](tmp_path, hooks=[hook], epochs=1)
+    runner.train()
+    checkpoint = torch.load(tmp_path / 'epoch_1.pth', weights_only=True)
+    trained, averaged = runner.model.state_dict(), hook.ema_model.module.state_dict()
+    assert not torch.equal(trained['head.weight'], averaged['head.weight'])
+    for ema, wanted in ((False, trained), (True, averaged)):
+        tensors = model_tensors(checkpoint, ema)
+        assert tensors.keys() == wanted.keys()
+        assert all(torch.equal(tensors[name], wanted[name]) for name in wanted)
 
 
 def test_no_ema(save, resnet18):

@@ -109,7 +109,7 @@ def build_targets(config: str, with_deconv: bool) -> dict[str, nn.Module]:
         targets = {BACKBONE: MODELS.build(cfg.model.backbone)}
         if with_deconv:
             targets[DECONV] = MODELS.build(cfg.model.head).deconv_layers
-    except AttributeError as error:
+    except (AttributeError, KeyError) as error:
         raise ValueError(
             f'--config {config} describes no such model: {error}'
         ) from None
@@ -170,10 +170,13 @@ def extract(args: argparse.Namespace) -> None:
     if out.exists() and not args.force:
         raise FileExistsError(f'{out} exists. Use --force to overwrite it.')
     checkpoint = CheckpointLoader.load_checkpoint(str(path), 'cpu', logger='silent')
-    tensors = model_tensors(checkpoint, args.ema)
-    parts = {BACKBONE: strip_prefix(tensors, args.prefix)}
-    if args.with_deconv:
-        parts[DECONV] = strip_prefix(tensors, DECONV)
+    try:
+        tensors = model_tensors(checkpoint, args.ema)
+        parts = {BACKBONE: strip_prefix(tensors, args.prefix)}
+        if args.with_deconv:
+            parts[DECONV] = strip_prefix(tensors, DECONV)
+    except ValueError as error:
+        raise ValueError(f'{path}: {error}') from None
     meta = read_meta(checkpoint, path, args.config, args.ema)
 
     print(
