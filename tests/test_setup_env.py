@@ -12,8 +12,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 NEEDED = (
-    'awk bash cat chmod df dirname env flock grep head ls mkdir mv nproc realpath rm '
-    'rmdir sed sha256sum sleep tail touch wc'
+    'awk bash cat chmod df dirname env find flock grep head ls mkdir mv nproc realpath '
+    'rm rmdir sed sha256sum sleep tail touch wc'
 ).split()
 
 # Answers what the script asks, writes down what it is told to install, and "builds"

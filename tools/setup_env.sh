@@ -285,7 +285,8 @@ flock -n 9 || {
   say "Waiting for another set-up of $venv ..."
   flock 9
 }
-if [ ! -f "$venv/pyvenv.cfg" ] && ls -A "$venv" | grep -qvx setup_env.log; then
+if [ ! -f "$venv/pyvenv.cfg" ] &&
+  find "$venv" -mindepth 1 ! -name setup_env.log -print -quit | grep -q .; then
   die "$venv holds something that is not a Python environment. Set PRETEXT_VENV to \
 another folder, or move that one away."
 fi
