@@ -1,0 +1,319 @@
+import copy
+import inspect
+import re
+from functools import cache
+from pathlib import Path
+from unittest import mock
+
+import mmpose
+import pytest
+import torch
+from mim.commands.search import convert2df
+from mmengine.config import Config
+from mmengine.fileio import load
+from mmengine.model import revert_sync_batchnorm
+from mmengine.optim import build_optim_wrapper
+from mmengine.registry import init_default_scope
+from mmengine.structures import InstanceData, PixelData
+from mmengine.visualization import Visualizer
+from mmpose.registry import (
+    DATA_SAMPLERS,
+    DATASETS,
+    HOOKS,
+    KEYPOINT_CODECS,
+    METRICS,
+    MODELS,
+    PARAM_SCHEDULERS,
+    WEIGHT_INITIALIZERS,
+)
+from mmpose.structures import PoseDataSample
+from modelindex.load_model_index import load as load_model_index
+
+ROOT = Path(__file__).parents[1]
+CONFIGS = {path.stem: path for path in sorted((ROOT / 'configs').rglob('*.py'))}
+COCO = [name for name in CONFIGS if '_coco-' in name]
+STOCK = Path(mmpose.__file__).parent.joinpath(
+    '.mim', 'configs', 'body_2d_keypoint', 'topdown_heatmap', 'coco'
+)
+
+
+read_yaml = cache(load)
+
+
+@cache
+def _load(path):
+    # MMEngine reads all metafiles of MMPose for every 'mmpose::' base
+    with mock.patch('mmengine.config.utils.load', read_yaml):
+        return Config.fromfile(path)
+
+
+def config(name):
+    return copy.deepcopy(_load(CONFIGS[name]))
+
+
+def dicts(value):
+    """Yield all dicts within a config."""
+    if isinstance(value, dict):
+        yield value
+        value = value.values()
+    if not isinstance(value, str) and hasattr(value, '__iter__'):
+        for child in value:
+            yield from dicts(child)
+
+
+def without(value, *keys):
+    """Return a copy as plain Python, without some keys at any depth."""
+    if isinstance(value, dict):
+        items = ((k, v) for k, v in value.items() if k not in (*keys, '_scope_'))
+        return {key: without(child, *keys) for key, child in items}
+    if isinstance(value, (list, tuple)):
+        return [without(child, *keys) for child in value]
+    return value
+
+
+def stock(name):
+    """Return the config of MMPose that a config on COCO follows."""
+    name = re.sub(r'^hsjp_', 'td-hm_', name)
+    name = re.sub(r'_(scratch|hsjp(-ema)?-\d+e-pre)_', '_', name)
+    return _load(STOCK / f'{name.replace("_ema-", "_")}.py')
+
+
+def loaders(cfg):
+    return [cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader]
+
+
+@pytest.fixture(autouse=True)
+def default_scope():
+    init_default_scope('mmpose')
+
+
+def test_names_are_unique():
+    """MIM looks configs up by name."""
+    assert len(CONFIGS) == len(list((ROOT / 'configs').rglob('*.py')))
+
+
+@pytest.mark.parametrize('name', CONFIGS)
+def test_builds(name):
+    cfg = config(name)
+    assert cfg.default_scope == 'mmpose'
+    # _delete_ in a dict that a list holds, or that overrides nothing, stays
+    assert not any('_delete_' in child for child in dicts(cfg.to_dict()))
+
+    for loader in loaders(cfg):
+        assert DATA_SAMPLERS.get(loader.sampler.type)
+        dataset = DATASETS.build(dict(loader.dataset, lazy_init=True))
+        assert len(dataset.pipeline.transforms) == len(loader.dataset.pipeline)
+        assert (loader.num_workers > 0) >= loader.get('persistent_workers', False)
+    assert not config(name).train_dataloader.dataset.get('test_mode', False)
+    assert cfg.val_dataloader.dataset.test_mode
+    assert cfg.test_dataloader.dataset.test_mode
+
+    for evaluator in (cfg.val_evaluator, cfg.test_evaluator):
+        metrics = evaluator.get('metrics', evaluator)
+        for metric in metrics if isinstance(metrics, list) else [metrics]:
+            assert METRICS.get(metric.type)
+    Visualizer.get_instance('test_configs')  # which a hook looks for
+    for hook in (*cfg.default_hooks.values(), *cfg.custom_hooks):
+        HOOKS.build(hook)
+    for child in dicts(cfg.model.to_dict()):
+        init_cfg = child.get('init_cfg') or []
+        for init in init_cfg if isinstance(init_cfg, list) else [init_cfg]:
+            assert WEIGHT_INITIALIZERS.get(init['type'])
+
+    # a name that the optimizer or scheduler does not know is an error here
+    optim_wrapper = build_optim_wrapper(torch.nn.Linear(1, 1), cfg.optim_wrapper)
+    for scheduler in cfg.param_scheduler:
+        scheduler = dict(scheduler, optimizer=optim_wrapper)
+        if scheduler.pop('convert_to_iter_based', False):
+            PARAM_SCHEDULERS.get(scheduler['type']).build_iter_from_epoch(
+                **{k: v for k, v in scheduler.items() if k not in ('type', '_scope_')},
+                epoch_length=10,
+            )
+        else:
+            PARAM_SCHEDULERS.build(scheduler)
+
+
+@pytest.mark.parametrize('name', CONFIGS)
+def test_label_is_the_same_everywhere(name):
+    """Overriding the codec of a parent reaches neither its head nor pipelines."""
+    cfg = config(name)
+    codec = without(cfg.codec)
+    assert without(cfg.model.head.decoder) == codec
+    KEYPOINT_CODECS.build(codec)
+    pipelines = [loader.dataset.pipeline for loader in loaders(cfg)]
+    for pipeline in pipelines:
+        (affine,) = [t for t in pipeline if t.type == 'TopdownAffine']
+        assert affine.input_size == tuple(codec['input_size'])
+    (target,) = [t for t in pipelines[0] if t.type == 'GenerateTarget']
+    assert without(target.encoder) == codec
+
+    shuffles = [[t for t in p if 'JigsawShuffle' in t.type] for p in pipelines]
+    if codec['type'] == 'mmpose_pretext.JigsawHeatmap':
+        assert [len(found) for found in shuffles] == [1, 1, 1]
+        assert all(list(found[0].grid) == codec['grid'] for found in shuffles)
+        seeded = [found[0].get('seed') is not None for found in shuffles]
+        assert seeded == [False, True, True]  # fixed puzzles for validation
+        outputs = codec['grid'][0] * codec['grid'][1]
+        for pipeline in pipelines[1:]:
+            assert {'jigsaw_grid', 'jigsaw_permutation'} <= {*pipeline[-1].meta_keys}
+    else:
+        assert shuffles == [[], [], []]
+        dataset = DATASETS.build(dict(cfg.train_dataloader.dataset, lazy_init=True))
+        outputs = dataset.metainfo['num_keypoints']
+    assert cfg.model.head.out_channels == outputs
+
+
+@pytest.mark.parametrize('name', CONFIGS)
+def test_initial_weights(name):
+    """A network starts from random weights, or from a pretraining config's."""
+    backbone = config(name).model.backbone
+    init_cfg = backbone.get('init_cfg')
+    if '-pre_' in name:
+        assert init_cfg.type == 'mmpose_pretext.PretrainedBackbone'
+        source = Path(init_cfg.checkpoint).parent.name
+        method = re.search(r'_([a-z]+)(-ema)?-(\d+e)-pre_', name)
+        assert source.startswith(method[1])
+        assert ('_ema-' in source) == bool(method[2])
+        assert f'-{method[3]}_' in source
+        pretrained = config(source).model.backbone
+        # the strict transfer needs the same backbone
+        assert without(pretrained, 'init_cfg') == without(backbone, 'init_cfg')
+    elif init_cfg is not None:
+        default = inspect.signature(MODELS.get(backbone.type)).parameters['init_cfg']
+        assert without(init_cfg) == default.default
+
+
+@pytest.mark.parametrize('name', COCO)
+def test_follows_the_stock_recipe(name):
+    cfg, parent = config(name), stock(name)
+    own = ['init_cfg']
+    if not name.startswith('td-hm'):
+        own += ['decoder', 'out_channels', 'test_cfg', 'norm_cfg']
+        # what head of ResNets the stock config leaves to its default
+        head = inspect.signature(MODELS.get('HeatmapHead')).parameters
+        default = list(head['deconv_out_channels'].default)
+        parent = copy.deepcopy(parent)
+        parent.model.head.setdefault('deconv_out_channels', default)
+    assert without(cfg.model, *own) == without(parent.model, *own)
+    for key in ('optim_wrapper', 'param_scheduler', 'auto_scale_lr', 'train_cfg'):
+        assert without(cfg[key]) == without(parent[key])
+    batch_size = parent.train_dataloader.batch_size
+    assert cfg.train_dataloader.batch_size == batch_size
+    for key in ('input_size', 'heatmap_size', 'sigma'):
+        assert cfg.codec[key] == parent.codec[key]
+    if name.startswith('td-hm'):
+        assert set(cfg.keys()) == {*parent.keys(), 'custom_imports'}
+        same = set(parent.keys()) - {'model'}
+        assert all(without(cfg[key]) == without(parent[key]) for key in same)
+
+
+@pytest.mark.parametrize('name', CONFIGS)
+def test_stock_tools_read_the_checkpoint(name):
+    """MMPose's own tools import the package before they read a checkpoint.
+
+    torch >= 2.6 needs that. A type of the package sees to it, unless it is an
+    initializer: nothing builds it when a model is tested.
+    """
+    cfg = without(config(name).to_dict(), 'init_cfg')
+    types = {str(child.get('type')) for child in dicts(cfg)}
+    ours = any(kind.startswith('mmpose_pretext.') for kind in types)
+    assert ours or cfg['custom_imports']['imports'] == ['mmpose_pretext']
+
+
+@cache
+def trained_models():
+    """Return the models that have learned in this process, by architecture."""
+    return {}
+
+
+@pytest.mark.parametrize('name', CONFIGS)
+def test_model_runs(name):
+    """Every parameter gets a finite gradient, and the heatmaps have their size."""
+    cfg = config(name)
+    models = trained_models()
+    architecture = str(without(cfg.model, 'init_cfg', 'decoder', 'test_cfg'))
+    if architecture not in models:
+        model = revert_sync_batchnorm(MODELS.build(cfg.model))
+        learn(model)
+        models[architecture] = model.to('meta')  # shapes without arithmetic
+
+    width, height = cfg.codec.input_size
+    inputs = torch.empty(1, 3, height, width, device='meta')
+    heatmaps = models[architecture](inputs, None, mode='tensor')
+    assert heatmaps.shape[2:] == cfg.codec.heatmap_size[::-1]
+
+
+def learn(model, size=64, stride=4):
+    """Run a model of heatmaps forward and backward on small images."""
+    torch.manual_seed(0)
+    outputs = model.head.out_channels
+    samples = []
+    for _ in range(2):
+        heatmaps = torch.rand(outputs, size // stride, size // stride)
+        sample = PoseDataSample(gt_fields=PixelData(heatmaps=heatmaps))
+        weights = torch.ones(1, outputs)
+        sample.gt_instance_labels = InstanceData(keypoint_weights=weights)
+        samples.append(sample)
+    loss = model.loss(torch.randn(2, 3, size, size), samples)['loss_kpt']
+    loss.backward()
+    assert loss.isfinite()
+    for parameter in model.parameters():
+        assert parameter.grad is not None  # DDP waits for it
+        assert parameter.grad.isfinite().all()
+
+
+@pytest.fixture(scope='module')
+def metadata():
+    index = load(ROOT / 'model-index.yml')
+    return {
+        path: load(ROOT / path) for path in index['Import'] if (ROOT / path).is_file()
+    }
+
+
+def test_metafiles_list_every_config(metadata):
+    """Configs on made data are not listed: there is nothing to publish."""
+    assert set(metadata) == {
+        str(path.relative_to(ROOT)) for path in ROOT.glob('configs/*/metafile.yml')
+    }
+    models = [model for file in metadata.values() for model in file['Models']]
+    listed = sorted(model['Config'] for model in models)
+    paths = [str(path.relative_to(ROOT)) for path in CONFIGS.values()]
+    assert listed == sorted(p for p in paths if not p.startswith('configs/synthetic/'))
+    assert all(model['Name'] == Path(model['Config']).stem for model in models)
+
+
+def test_metafiles_agree_with_the_configs(metadata):
+    for path, file in metadata.items():
+        collections = [collection['Name'] for collection in file['Collections']]
+        downstream = {}
+        for model in file['Models']:
+            assert model['In Collection'] in collections
+            assert Path(model['Config']).is_relative_to(Path(path).parent)
+            name, data = model['Name'], model['Metadata']
+            cfg = config(name)
+            assert data['Epochs'] == cfg.train_cfg.max_epochs
+            gpus, batch = map(int, re.search(r'_(?:ema-)?(\d+)xb(\d+)-', name).groups())
+            assert batch == cfg.train_dataloader.batch_size
+            assert data['Batch Size'] == gpus * batch
+            assert data['Architecture'] == cfg.model.backbone.type
+            assert f'_{data["Training Data"].lower()}-' in name
+            height, width = map(int, name.rpartition('-')[2].split('x'))
+            assert cfg.codec.input_size == (width, height)
+            for child in model.get('Downstream', []):
+                downstream[child] = name
+        for name in (
+            model['Name'] for model in file['Models'] if '-pre_' in model['Name']
+        ):
+            checkpoint = config(name).model.backbone.init_cfg.checkpoint
+            assert downstream.pop(name) == Path(checkpoint).parent.name
+        assert not downstream
+
+
+def test_mim_reads_the_metafiles(metadata):
+    index = load_model_index(str(ROOT / 'model-index.yml'))
+    index.build_models_with_collections()
+    table = convert2df(index)
+    name = 'hsjp_hrnet-w32_8xb64-210e_coco-256x192'
+    assert len(table) == sum(len(file['Models']) for file in metadata.values())
+    assert table.loc[name, 'config'] == f'configs/hsjp/{name}.py'
+    assert table.loc[name, 'training_data'] == 'coco'
