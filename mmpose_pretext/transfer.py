@@ -291,7 +291,7 @@ class PretrainedBackbone:
 
     def _initialize_rest(self, module: nn.Module) -> None:
         """Run now what MMEngine would run after this initializer."""
-        cfg = module.init_cfg
+        cfg = getattr(module, 'init_cfg', None)
         if isinstance(cfg, list) and type(self).__name__ not in str(cfg[-1]['type']):
             raise ValueError(
                 f'{type(self).__name__} must be the last in the init_cfg of '
