@@ -81,49 +81,61 @@ class Outfit:
 
 def _colour(rng: np.random.Generator) -> np.ndarray:
     """A colour of cloth: often muted or dark, sometimes vivid."""
-    spread = rng.choice([0.03, 0.15, 0.35])
+    spread = (0.03, 0.15, 0.35)[int(rng.integers(3))]
     return np.clip(rng.uniform(0.05, 0.95) + rng.normal(0, spread, 3), 0.03, 0.97)
 
 
 def sample_outfit(rng: np.random.Generator) -> Outfit:
     """Draw skin, hair, clothes and girth."""
-    look = looks(len(_MATERIALS))
-    named = {name: look[i : i + 1] for i, name in enumerate(_MATERIALS)}
+    look = looks(len(_MATERIALS), grain=0.05)
+    row = {name: look[i] for i, name in enumerate(_MATERIALS)}
     tone = 2 * rng.random()
     low = int(tone)
     skin = _SKIN[low] + (tone - low) * (_SKIN[low + 1] - _SKIN[low])
-    for name in ('skin', 'sleeve', 'cuff', 'thigh', 'shank'):
-        named[name]['colour'] = named[name]['beyond'] = skin
-        named[name]['grain'] = 0.05
-    for chance, cloth in (
+    look['colour'] = look['beyond'] = skin
+    for patterned, names in (
         (0.6, ('top', 'sleeve', 'cuff')),
         (0.35, ('hips', 'thigh', 'shank')),
     ):
-        style = rng.random(2) < chance * 0.8
-        waves = rng.uniform(30, 130, 2) * style
-        values = {
-            'colour': _colour(rng),
-            'second': _colour(rng),
-            'waves': waves,
-            'grain': rng.uniform(0.06, 0.2),
-            'scale': rng.uniform(150, 500),
-        }
-        for name in cloth:
-            for key, value in values.items():
-                named[name][key] = value
-    sleeve = rng.choice([0.1, 0.55, 1.0, 2.0], p=[0.1, 0.4, 0.1, 0.4])
-    named['sleeve']['end'], named['cuff']['end'] = sleeve, sleeve - 1
-    leg = rng.choice([0.5, 0.85, 1.5, 2.0], p=[0.15, 0.2, 0.05, 0.6])
-    named['thigh']['end'], named['shank']['end'] = leg, leg - 1
-    named['shoe']['colour'] = _colour(rng)
-    named['hair']['colour'] = _HAIR[int(rng.integers(len(_HAIR)))] * rng.uniform(
-        0.7, 1.1
-    )
-    named['hair']['scale'] = 2500
-    named['eye']['colour'], named['lip']['colour'] = 0.06, skin * [0.75, 0.4, 0.4]
-    return Outfit(
-        look, float(np.exp(rng.normal(0.05, 0.12))), bool(rng.random() < 0.35)
-    )
+        cloth = [_MATERIALS.index(name) for name in names]
+        colour = _colour(rng)
+        look['colour'][cloth] = colour
+        if rng.random() < patterned:
+            look['step'][cloth] = _colour(rng) - colour
+        look['waves'][cloth] = rng.uniform(30, 130, 2) * _DIRECTIONS[rng.integers(3)]
+        look['grain'][cloth] = rng.uniform(0.06, 0.2)
+        look['scale'][cloth] = rng.uniform(150, 500)
+    sleeve = (0.1, 0.55, 0.6, 1.0, 2.0, 2.0)[int(rng.integers(6))]
+    row['sleeve']['end'], row['cuff']['end'] = sleeve, sleeve - 1
+    leg = (0.5, 0.85, 1.5, 2.0, 2.0, 2.0)[int(rng.integers(6))]
+    row['thigh']['end'], row['shank']['end'] = leg, leg - 1
+    row['shoe']['colour'] = _colour(rng)
+    row['hair']['colour'] = _HAIR[rng.integers(len(_HAIR))] * rng.uniform(0.7, 1.1)
+    row['hair']['scale'], row['hair']['grain'] = 2500, 0.25
+    row['eye']['colour'], row['lip']['colour'] = 0.06, skin * [0.75, 0.4, 0.4]
+    girth = float(np.exp(rng.normal(0.05, 0.12)))
+    return Outfit(look, girth, bool(rng.random() < 0.35))
+
+
+_DIRECTIONS = np.array([[1, 1], [0, 1], [1, 0]])
+
+# Parts of the head: material, start, end (left, up, forward from its centre), radii,
+# which of the head's axes is thinner, by what factor.
+_HEAD = (
+    ('skin', (0, -0.012, 0.012), (0, 0.012, 0), 0.043, 0.052, 0, 1.13),
+    ('hair', (0, 0.012, -0.012), (0, 0.024, -0.008), 0.054, 0.054, 0, 1.1),
+    ('skin', (0, 0, 0.05), (0, -0.012, 0.054), 0.005, 0.009, 2, 1),
+    ('lip', (-0.011, -0.034, 0.046), (0.011, -0.034, 0.046), 0.006, 0.006, 2, 1),
+    ('eye', (0.018, 0.008, 0.047), (0.018, 0.008, 0.047), 0.0075, 0.0075, 2, 1),
+    ('eye', (-0.018, 0.008, 0.047), (-0.018, 0.008, 0.047), 0.0075, 0.0075, 2, 1),
+    ('skin', (0.045, 0.004, -0.002), (0.043, -0.012, 0), 0.011, 0.008, 2, 1),
+    ('skin', (-0.045, 0.004, -0.002), (-0.043, -0.012, 0), 0.011, 0.008, 2, 1),
+    ('hair', (0, 0, -0.03), (0, -0.11, -0.035), 0.046, 0.034, 2, 1.5),  # if long
+)
+_HEAD_MATERIALS, _HEAD_STARTS, _HEAD_ENDS, _R0, _R1, _HEAD_AXES, _HEAD_FLAT = (
+    list(column) for column in zip(*_HEAD, strict=True)
+)
+_HEAD_POINTS = np.array([_HEAD_STARTS, _HEAD_ENDS], float)
 
 
 def body_solids(pose: Pose, outfit: Outfit, owner: int) -> Solids:
@@ -138,113 +150,54 @@ def body_solids(pose: Pose, outfit: Outfit, owner: int) -> Solids:
     j = pose.joints / h
     hips = _frame(j[4] - j[1], j[7] - j[0])
     chest = _frame(j[11] - j[14], j[8] - j[7])
-    centre, head = head_frame(pose)
-    centre = centre / h
     rows = []
 
-    def add(material, start, end, r0, r1, front=hips[2], flat=1.0, thick=g) -> None:
-        rows.append(
-            (
-                _MATERIALS.index(material),
-                start,
-                end,
-                r0 * thick,
-                r1 * thick,
-                front,
-                flat,
-            )
-        )
+    def add(
+        material: str,
+        start: np.ndarray,
+        end: np.ndarray,
+        r0: float,
+        r1: float,
+        front: np.ndarray = chest[2],
+        flat: float = 1,
+    ) -> None:
+        rows.append((material, start, end, r0 * g, r1 * g, front, flat))
 
-    def on_head(*offset: float) -> np.ndarray:
-        return centre + np.array(offset) @ head
-
-    add('hips', j[1], j[4], 0.058, 0.058, flat=1.05)
-    add('top', j[0] + 0.01 * hips[1], j[7], 0.078, 0.076, flat=1.35)
-    add('top', j[7], j[8] - 0.075 * chest[1], 0.074, 0.088, chest[2], 1.45)
-    add('top', j[11], j[14], 0.034, 0.034, chest[2])
-    add('skin', j[8] - 0.02 * chest[1], j[9], 0.034, 0.030, chest[2])
+    add('hips', j[1], j[4], 0.06, 0.06, hips[2], 1.05)
+    add('top', j[0] + 0.05 * hips[1], j[7], 0.068, 0.076, hips[2], 1.38)
+    add('top', j[7], j[8] - 0.075 * chest[1], 0.074, 0.088, flat=1.45)
+    add('top', j[11], j[14], 0.034, 0.034)
+    add('skin', j[8] - 0.02 * chest[1], j[9], 0.034, 0.030)
+    collar = j[9] - 0.035 * chest[1]
     for i in (11, 14):
-        add('top', j[9] - 0.035 * chest[1], j[i], 0.026, 0.03, chest[2])
+        add('top', collar, j[i], 0.026, 0.03)
         add('sleeve', j[i], j[i + 1], 0.034, 0.026)
         add('cuff', j[i + 1], j[i + 2], 0.026, 0.018)
-        hand = unit(j[i + 2] - j[i + 1])
-        add('skin', j[i + 2], j[i + 2] + 0.065 * hand, 0.018, 0.016)
+        hand = j[i + 2] + 0.45 * (j[i + 2] - j[i + 1])
+        add('skin', j[i + 2], hand, 0.018, 0.016, hips[0], 1.3)
     for i in (1, 4):
         add('thigh', j[i] - 0.01 * hips[1], j[i + 1], 0.054, 0.035)
-        add('shank', j[i + 1], j[i + 2], 0.035, 0.022)
         shank = unit(j[i + 2] - j[i + 1])
-        calf = j[i + 1] + 0.07 * shank - 0.010 * cross(shank, hips[0])
+        toe = cross(shank, hips[0])
+        add('shank', j[i + 1], j[i + 2], 0.035, 0.022)
+        calf = j[i + 1] + 0.07 * shank - 0.010 * toe
         add('shank', calf, j[i + 2], 0.034, 0.022)
-        toe = unit(cross(shank, hips[0]))
+        toe = unit(toe)
         heel = j[i + 2] + 0.02 * shank - 0.012 * toe
         tip = heel + 0.115 * toe
         heel[1], tip[1] = max(heel[1], 0.024), max(tip[1], 0.019)
-        add('shoe', heel, tip, 0.024, 0.019, thick=1)
-    # The head is a sphere of its own height, made narrower by its look's axes.
-    add(
-        'skin',
-        on_head(0, -0.012, 0.012),
-        on_head(0, 0.012, 0),
-        0.043,
-        0.052,
-        head[0],
-        1.13,
-        1,
-    )
-    add(
-        'hair',
-        on_head(0, 0.012, -0.012),
-        on_head(0, 0.024, -0.008),
-        0.054,
-        0.054,
-        head[0],
-        1.1,
-        1,
-    )
-    add('skin', on_head(0, 0, 0.05), on_head(0, -0.012, 0.054), 0.005, 0.009, thick=1)
-    add(
-        'lip',
-        on_head(-0.011, -0.034, 0.046),
-        on_head(0.011, -0.034, 0.046),
-        0.006,
-        0.006,
-        thick=1,
-    )
-    for side in (-1, 1):
-        add(
-            'eye',
-            on_head(side * 0.018, 0.008, 0.047),
-            on_head(side * 0.018, 0.008, 0.047),
-            0.0075,
-            0.0075,
-            thick=1,
-        )
-        add(
-            'skin',
-            on_head(side * 0.045, 0.004, -0.002),
-            on_head(side * 0.043, -0.012, 0),
-            0.011,
-            0.008,
-            thick=1,
-        )
-    if outfit.long_hair:
-        add(
-            'hair',
-            on_head(0, 0, -0.03),
-            on_head(0, -0.11, -0.035),
-            0.046,
-            0.034,
-            head[2],
-            1.5,
-            1,
-        )
-    material, start, end, r0, r1, front, flat = (np.array(c) for c in zip(*rows))
+        add('shoe', heel, tip, 0.024 / g, 0.019 / g)
+    centre, head = head_frame(pose)
+    n = len(_HEAD) if outfit.long_hair else len(_HEAD) - 1
+    starts, ends = centre / h + _HEAD_POINTS[:, :n] @ head
+    material, start, end, r0, r1, front, flat = zip(*rows, strict=True)
+    material = [_MATERIALS.index(m) for m in (*material, *_HEAD_MATERIALS[:n])]
     return Solids.cones(
-        start * h,
-        end * h,
-        np.stack([r0, r1], 1) * h,
-        front,
+        np.concatenate([start, starts]) * h,
+        np.concatenate([end, ends]) * h,
+        np.array([[*r0, *_R0[:n]], [*r1, *_R1[:n]]]).T * h,
+        np.concatenate([front, head[_HEAD_AXES[:n]]]),
         outfit.look[material],
-        flat,
+        np.array([*flat, *_HEAD_FLAT[:n]]),
         owner,
     )

@@ -6,6 +6,7 @@ import os
 import re
 import zlib
 from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,6 +59,11 @@ class _Job:
             people = annotate(scene, rendering)
             if len(people) >= self.config.people[0]:
                 break
+        else:
+            raise ValueError(
+                f'{self.config.people[0]} people do not fit into an image of '
+                f'{self.config.image_size} pixels; make it larger or ask for fewer'
+            )
         name = f'{self.split}_{index:06d}.jpg'
         quality = [cv2.IMWRITE_JPEG_QUALITY, 92]
         if not cv2.imwrite(str(self.folder / name), rendering.image, quality):
@@ -111,8 +117,17 @@ def _person_record(scene: Scene, person: dict, image: int) -> dict:
     return record
 
 
-def _single_thread() -> None:
+_job: _Job | None = None  # of a worker process
+
+
+def _start_worker(job: _Job) -> None:
+    global _job
+    _job = job
     cv2.setNumThreads(1)
+
+
+def _draw(index: int) -> tuple[dict, list[dict]]:
+    return _job(index)
 
 
 def _run(job: _Job, count: int, workers: int) -> Iterable[tuple[dict, list[dict]]]:
@@ -121,8 +136,11 @@ def _run(job: _Job, count: int, workers: int) -> Iterable[tuple[dict, list[dict]
         yield from map(job, range(count))
         return
     context = multiprocessing.get_context('spawn')
-    with context.Pool(workers, _single_thread) as pool:
-        yield from pool.imap(job, range(count), chunksize=8)
+    pool = ProcessPoolExecutor(workers, context, _start_worker, (job,))
+    try:
+        yield from pool.map(_draw, range(count), chunksize=8)
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def make_dataset(
@@ -151,9 +169,9 @@ def make_dataset(
 
     ``bbox`` is the tight box of the person's visible pixels and ``area`` their number.
     A keypoint has v = 2 if seen, 1 if in the image but hidden by a thing, by another
-    person or by the own body, and 0 (with x = y = 0) outside the image. The files depend
-    on seed, split and settings only, not on the number of workers. The json is written
-    last: without it a dataset is not finished.
+    person or by the own body, and 0 (with x = y = 0) outside the image. The files
+    depend on seed, split and settings only, not on the number of workers. The json is
+    written last: without it a dataset is not finished.
 
     Args:
         out_dir: Folder, made when missing; it may hold other splits.
@@ -170,7 +188,7 @@ def make_dataset(
         Path of the json.
 
     Raises:
-        ValueError: If an argument is out of its range.
+        ValueError: If an argument is out of its range, or the people do not fit.
         FileExistsError: If the split exists, finished or not, and ``force`` is False.
     """
     for name, value, least in (
@@ -216,6 +234,7 @@ def make_dataset(
             'split': split,
             'image_size': config.image_size,
             'people': config.people,
+            'poses': motion and motion.source,
         },
         'images': records,
         'annotations': annotations,

@@ -43,6 +43,7 @@ class MotionCapture:
     """
 
     def __init__(self, path: str | Path, split: str | None = None) -> None:
+        """Read and check the file."""
         path = Path(path)
         if not path.is_file():
             raise FileNotFoundError(f'poses: there is no file {path}')
@@ -57,7 +58,8 @@ class MotionCapture:
         poses, clip = arrays['poses'], arrays['clip']
         if poses.ndim != 3 or poses.shape[1:] != (17, 3) or len(poses) == 0:
             raise ValueError(
-                f"poses: 'poses' in {path} must have shape (N, 17, 3), got {poses.shape}"
+                f"poses: 'poses' in {path} must have shape (N, 17, 3), "
+                f'got {poses.shape}'
             )
         if clip.shape != poses.shape[:1] or not np.issubdtype(clip.dtype, np.integer):
             raise ValueError(
@@ -85,6 +87,7 @@ class MotionCapture:
             ankle = PROPORTIONS['ankle'] * self.heights[rows]
             poses[rows, :, 1] -= (np.percentile(lowest[rows], 10) - ankle)[:, None]
         self.poses, self.clip = poses, clip
+        self.source = {'file': path.name, 'split': split}
         wanted = [c for c in np.unique(clip) if split in (None, split_of_clip(c))]
         self.frames = np.flatnonzero(np.isin(clip, wanted))
         if not len(self.frames):

@@ -11,7 +11,7 @@ from .skeleton import cross, unit
 LOOK = np.dtype(
     [
         ('colour', 'f4', 3),  # RGB in 0..1
-        ('second', 'f4', 3),  # other colour of the pattern
+        ('step', 'f4', 3),  # from it to the other colour of the pattern
         ('waves', 'f4', 2),  # pattern: radians per metre across and along
         ('end', 'f4'),  # part of the length that wears this; beyond it:
         ('beyond', 'f4', 3),  # colour there
@@ -19,8 +19,8 @@ LOOK = np.dtype(
         ('scale', 'f4'),  # texture elements (1/512 of the tile) per metre
     ]
 )
-"""How a surface looks. A pattern has two colours: stripes across where ``waves[0]`` is
-0, stripes along where ``waves[1]`` is 0, checks where neither is, plain where both are.
+"""How a surface looks. Stripes across where ``waves[0]`` is 0, stripes along where
+``waves[1]`` is 0, checks where neither is; where ``step`` is 0, plain.
 """
 
 
@@ -140,6 +140,7 @@ def _bounds(camera: Camera, solids: Solids) -> np.ndarray:
     points[..., 2] = np.maximum(points[..., 2], 0.1)
     pixels = camera.project(points)
     low, high = pixels.min(1), pixels.max(1)
+    high[(high - low).max(1) < 1.5] = -1  # a speck
     low[crosses & b], high[crosses & b] = -1, 1e6
     high[crosses & ~b] = -1
     limit = np.array(camera.image_size)
@@ -148,39 +149,54 @@ def _bounds(camera: Camera, solids: Solids) -> np.ndarray:
     return np.stack([low[:, 0], high[:, 0], low[:, 1], high[:, 1]], 1)
 
 
-def _hit_cone(d: list, o: np.ndarray, size: np.ndarray) -> np.ndarray:
-    """First hit of the rays o + t d with a round cone along y, as t; NaN if none.
+def _hit_cone(
+    x: np.ndarray, y: np.ndarray, a: np.ndarray, o: np.ndarray, size: np.ndarray
+) -> np.ndarray:
+    """First hits with a round cone along y, as depths; NaN where there is none.
 
     I. Quilez, *Ray-rounded cone intersection* (iquilezles.org/articles/intersectors),
-    for rays of any length.
+    for rays o + t d of any length: d = a (x, y, 1). Its dot products are polynomials in
+    x and y, so no d is made.
+
+    Args:
+        x: Slopes of the columns, (w,).
+        y: Slopes of the rows, (h, 1).
+        a: Camera axes to own axes, (3, 3).
+        o: Camera in own axes, (3,).
+        size: Length and radii.
     """
-    length, ra, rb = size
-    dd = d[0] * d[0] + d[1] * d[1] + d[2] * d[2]
-    od = d[0] * o[0] + d[1] * o[1] + d[2] * o[2]
-    oo = o @ o
-    t = (-od - np.sqrt(od * od - dd * (oo - ra * ra))) / dd
+    length, ra, rb = size.tolist()
+    (xx, xy, xz), (_, yy, yz), (_, _, zz) = (a.T @ a).tolist()
+    dd = x * (x * xx + 2 * xz) + (y * (y * yy + 2 * yz) + zz) + (2 * xy * x) * y
+    (ox, oy, oz), oo = (o @ a).tolist(), float(o @ o)
+    od = x * ox + (y * oy + oz)
+    t = -(od + np.sqrt(od * od - dd * (oo - ra * ra))) / dd
     slope = length * length - (ra - rb) ** 2
-    if slope <= 0:
+    if slope <= 0:  # a sphere
         return t
-    od_b = od - length * d[1]
-    oo_b = oo - 2 * length * o[1] + length**2
-    t = np.fmin(t, (-od_b - np.sqrt(od_b * od_b - dd * (oo_b - rb * rb))) / dd)
-    m1, taper = length * o[1], ra * (ra - rb)
-    m2 = length * d[1]
+    m1, taper = length * float(o[1]), ra * (ra - rb)
+    (mx, my, mz) = (length * a[1]).tolist()
+    m2 = x * mx + (y * my + mz)
+    od_b = od - m2
+    oo_b = oo - 2 * m1 + length * length
+    t_b = -(od_b + np.sqrt(od_b * od_b - dd * (oo_b - rb * rb))) / dd
     k2 = slope * dd - m2 * m2
-    k1 = slope * od + m2 * (taper - m1)
-    k0 = slope * oo - m1 * m1 + 2 * m1 * taper - length**2 * ra * ra
-    side = (-np.sqrt(k1 * k1 - k0 * k2) - k1) / k2
-    y = m1 - taper + side * m2
-    return np.where((y > 0) & (y < slope), side, t)
+    k1 = slope * od + (taper - m1) * m2
+    k0 = slope * oo - m1 * m1 + 2 * m1 * taper - (length * ra) ** 2
+    side = -(k1 + np.sqrt(k1 * k1 - k0 * k2)) / k2
+    height = side * m2 + (m1 - taper)
+    return np.where((height > 0) & (height < slope), side, np.fmin(t, t_b))
 
 
-def _hit_box(d: list, o: np.ndarray, half: np.ndarray) -> np.ndarray:
-    """First hit of the rays o + t d with a box around 0, as t; NaN if none."""
+def _hit_box(
+    x: np.ndarray, y: np.ndarray, a: np.ndarray, o: np.ndarray, half: np.ndarray
+) -> np.ndarray:
+    """The same for a box around 0. A box and the camera are upright: a[1, 0] is 0."""
     near, far = -np.inf, np.inf
-    for d_i, o_i, h_i in zip(d, o, half):
-        inverse = 1 / d_i
-        middle, reach = -o_i * inverse, h_i * np.abs(inverse)
+    for i in (1, 0, 2):
+        d = y * a[i, 1] + a[i, 2]
+        inverse = 1 / (d if i == 1 else x * a[i, 0] + d)
+        middle, reach = inverse * -o[i], np.abs(inverse * half[i])
         near = np.maximum(near, middle - reach)
         far = np.minimum(far, middle + reach)
     return np.where((near < far) & (near > 0), near, np.nan)
@@ -204,10 +220,8 @@ def cast(camera: Camera, solids: Solids) -> tuple[np.ndarray, np.ndarray]:
         for k, (x0, x1, y0, y1) in enumerate(_bounds(camera, solids)):
             if x0 >= x1 or y0 >= y1:
                 continue
-            xs, ys = x[x0:x1], y[y0:y1]
-            d = [a[0] * xs + (a[1] * ys + a[2]) for a in axes[k]]
             hit = _hit_box if solids.box[k] else _hit_cone
-            t = hit(d, origin[k], size[k])
+            t = hit(x[x0:x1], y[y0:y1], axes[k], origin[k], size[k])
             roi = depth[y0:y1, x0:x1]
             nearer = t < roi
             np.copyto(roi, t, where=nearer)
@@ -281,31 +295,32 @@ def shade(
     # Sorted by solid, the pixels of each are one slice of every array.
     flat = index.ravel().astype(np.int16)
     order = np.argsort(flat, kind='stable')
-    row, column = np.divmod(order, w)
-    ray = np.stack([x[column], y[row], np.ones(h * w, np.float32)])
+    ray = np.ones((3, h * w), np.float32)
+    ray[0], ray[1] = np.tile(x, h)[order], np.repeat(y, w)[order]
     length = np.sqrt(ray[0] * ray[0] + ray[1] * ray[1] + 1)
-    z = depth.ravel()[order]
-    colour = np.zeros((3, h * w), np.float32)
-    ends = np.cumsum(np.bincount(flat + 1, minlength=len(solids.box) + 1))
-    for k in np.flatnonzero(np.diff(ends)):
-        at = slice(ends[k], ends[k + 1])
-        p = axes[k] @ (ray[:, at] * z[at]) + origin[k][:, None]
-        if solids.box[k]:
-            normal, across, along, part = _on_box(p, solids.size[k])
-        else:
-            normal, across, along, part = _on_cone(p, solids.size[k])
-        normal = axes[k].T @ normal
-        normal /= np.sqrt(np.einsum('ij,ij->j', normal, normal))
-        facing = -np.einsum('ij,ij->j', normal, ray[:, at]) / length[at]
-        pixel = z[at] / (camera.focal * np.maximum(facing, 0.1))
-        diffuse = np.maximum(towards @ normal, 0)
-        if k == 0:
-            diffuse *= 1 - shadow.ravel()[order[at]]
-        shine = light.ambient * (0.7 + 0.3 * facing) + (1 - light.ambient) * diffuse
-        shine *= 1.25 * _grain(solids.look[k], across, along, pixel, k)
-        colour[:, at] = _cloth(solids.look[k], across, along, part, pixel) * shine
-    colour *= light.colour.astype(np.float32)[:, None]
-    colour[:, : ends[0]] = _sky(camera, light, ray[:, : ends[0]] / length[: ends[0]])
+    counts = np.bincount(flat + 1, minlength=len(solids.box) + 1)
+    ends = np.cumsum(counts)
+    at = ray * depth.ravel()[order]
+    normal = np.zeros_like(ray)
+    across, along, part = np.zeros_like(ray)
+    for k in np.flatnonzero(counts[1:]):
+        own = slice(ends[k], ends[k + 1])
+        p = axes[k] @ at[:, own] + origin[k][:, None]
+        surface = _on_box if solids.box[k] else _on_cone
+        n, across[own], along[own], part[own] = surface(p, solids.size[k])
+        normal[:, own] = axes[k].T @ n
+    sky, ground = slice(0, ends[0]), slice(ends[0], ends[1])
+    normal /= np.maximum(np.sqrt(np.einsum('ij,ij->j', normal, normal)), 1e-9)
+    facing = -np.einsum('ij,ij->j', normal, ray) / length
+    diffuse = np.maximum(towards @ normal, 0)
+    diffuse[ground] *= 1 - shadow.ravel()[order[ground]]
+    shine = light.ambient * (0.7 + 0.3 * facing) + (1 - light.ambient) * diffuse
+    pixel = at[2] / (camera.focal * np.maximum(facing, 0.1))
+    pixel[sky] = 0
+    look = np.concatenate([looks(1), solids.look])  # of the sky: anything
+    colour = _albedo(look, counts, across, along, part, pixel)
+    colour *= 1.25 * light.colour.astype(np.float32)[:, None] * shine
+    colour[:, sky] = _sky(camera, light, ray[:, sky] / length[sky])
     image = np.empty((h * w, 3), np.float32)
     image[order] = colour.T
     return image.reshape(h, w, 3)
@@ -326,39 +341,48 @@ def _on_cone(p: np.ndarray, size: np.ndarray) -> tuple[np.ndarray, ...]:
     slope = length * length - (ra - rb) ** 2
     part = np.zeros_like(p[1])
     if slope > 0:
-        part = np.clip((length * p[1] - ra * (ra - rb)) / slope, 0, 1)
-    normal = np.stack([p[0], p[1] - part * length, p[2]])
+        part = p[1] * (length / slope) - ra * (ra - rb) / slope
+        part = np.minimum(np.maximum(part, 0), 1)
+    normal = p.copy()
+    normal[1] -= part * length
     return normal, p[0] + 0.5 * p[2], p[1], part
 
 
-def _cloth(
-    look: np.void,
+def _albedo(
+    look: np.ndarray,
+    counts: np.ndarray,
     across: np.ndarray,
     along: np.ndarray,
     part: np.ndarray,
     pixel: np.ndarray,
 ) -> np.ndarray:
-    """Colours (3, n) of a surface; ``pixel`` is the size of a pixel there, metres."""
-    colour = look['colour'][:, None]
-    if look['waves'].any():
-        wave = np.cos(look['waves'][0] * across) * np.cos(look['waves'][1] * along)
-        fade = np.clip(1.6 - look['waves'].max() * pixel, 0, 1)  # finer would alias
-        second = 0.5 - 0.5 * np.clip(4 * wave, -1, 1) * fade
-        colour = colour + (look['second'] - look['colour'])[:, None] * second
-    if look['end'] < 1:
-        colour = np.where(part > look['end'], look['beyond'][:, None], colour)
-    return colour
+    """Colours (3, n) of surfaces.
 
+    Args:
+        look: Surfaces, each of the next ``counts`` points, array of :data:`LOOK`.
+        counts: Numbers of points, their sum is n.
+        across: Place across the surface, metres, (n,).
+        along: Place along it, metres, (n,).
+        part: The same as a part of its length, (n,).
+        pixel: Size of a pixel there, metres, (n,).
+    """
 
-def _grain(
-    look: np.void, across: np.ndarray, along: np.ndarray, pixel: np.ndarray, seed: int
-) -> np.ndarray:
-    """Factors (n,) of the irregular texture, coarser where pixels are larger."""
-    scale = look['scale']
-    scale = scale * np.exp2(-np.ceil(np.log2(np.maximum(pixel * scale, 1))))
-    u = (across * scale).astype(np.int32) + 97 * int(seed)
-    v = (along * scale).astype(np.int32) + 57 * int(seed)
-    return 1 + look['grain'] * texture().ravel()[((v & 511) << 9) | (u & 511)]
+    def each(name: str) -> np.ndarray:
+        return np.repeat(look[name].T, counts, axis=-1)
+
+    kx, ky = each('waves')
+    wave = np.clip(4 * np.cos(kx * across) * np.cos(ky * along), -1, 1)
+    fade = np.clip(1.6 - np.maximum(kx, ky) * pixel, 0, 1)  # finer would alias
+    colour = each('colour') + each('step') * (0.5 - 0.5 * wave * fade)
+    np.copyto(colour, each('beyond'), where=part > each('end'))
+    scale = each('scale')
+    coarse = np.maximum(2 * scale * pixel, 1)
+    scale /= (coarse.view(np.int32) & 0x7F800000).view(np.float32)  # power of 2
+    shift = np.repeat(np.arange(len(look), dtype=np.int32), counts)
+    u = (across * scale).astype(np.int32) + 97 * shift
+    v = (along * scale).astype(np.int32) + 57 * shift
+    grain = texture().ravel()[((v & 511) << 9) | (u & 511)]
+    return colour * (1 + each('grain') * grain)
 
 
 def _sky(camera: Camera, light: Light, ray: np.ndarray) -> np.ndarray:

@@ -128,8 +128,8 @@ def _surface(rng: np.random.Generator, n: int, waves: float) -> np.ndarray:
     return looks(
         n,
         colour=np.clip(tone, 0.04, 0.96),
-        second=np.clip(tone + rng.normal(0, 0.14, (n, 3)), 0.04, 0.96),
-        waves=rng.uniform(0.15, 1, (n, 2)) * waves * (rng.random((n, 2)) < 0.4),
+        step=rng.normal(0, 0.15, (n, 3)) * (rng.random((n, 1)) < 0.6),
+        waves=rng.uniform(0.15, 1, (n, 2)) * waves * (rng.random((n, 2)) < 0.6),
         grain=rng.uniform(0.04, 0.25, n),
         scale=rng.uniform(40, 300, n),
     )
@@ -304,7 +304,7 @@ def _shadow(scene: Scene) -> np.ndarray:
             1, np.array(_BONE_WIDTH) * pose.height * scene.camera.focal / points[0, 2]
         )
         pixels = np.clip(scene.camera.project(points), -4 * w, 4 * w).astype(int)
-        for (a, b), thick in zip(_BONES, width.astype(int)):
+        for (a, b), thick in zip(_BONES, width.astype(int), strict=True):
             cv2.line(mask, pixels[a].tolist(), pixels[b].tolist(), 0.75, int(thick))
     return cv2.blur(mask, (5, 5))
 
@@ -316,17 +316,18 @@ def render(scene: Scene) -> Rendering:
     edge = np.zeros(index.shape, np.uint8)
     edge[:, 1:] |= index[:, 1:] != index[:, :-1]
     edge[1:] |= index[1:] != index[:-1]
-    edge = cv2.dilate(edge, np.ones((2, 2), np.uint8), anchor=(0, 0)) > 0
-    image[edge] = cv2.GaussianBlur(image, (3, 3), 0.7)[edge]
+    edge = cv2.dilate(edge, np.ones((2, 2), np.uint8), anchor=(0, 0))
+    cv2.copyTo(cv2.GaussianBlur(image, (3, 3), 0.7), edge, image)
     exposure, contrast, strength, blur = scene.grade
     if blur > 0.3:
         image = cv2.GaussianBlur(image, (5, 5), blur)
     h, w = index.shape
     grain = np.resize(np.roll(texture(0), scene.noise), (h, w, 3))
+    gain, offset = 255 * exposure * contrast, 127.5 * (1 - contrast)
+    bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
     image = cv2.addWeighted(
-        image, 255 * exposure * contrast, grain, 255 * strength, 127.5 * (1 - contrast)
-    )
-    image = np.clip(image[..., ::-1], 0, 255).astype(np.uint8)
+        bgr, gain, grain, 255 * strength, offset, dtype=cv2.CV_8U
+    )  # rounds and saturates
     return Rendering(image, depth, np.append(scene.solids.owner, -1)[index])
 
 
@@ -371,20 +372,22 @@ def annotate(scene: Scene, rendering: Rendering) -> list[dict]:
     out = []
     camera = scene.camera
     for i, pose in enumerate(scene.people):
-        rows, columns = np.nonzero(rendering.person == i)
-        if len(rows) < MIN_PIXELS:
+        mask = rendering.person == i
+        area = int(np.count_nonzero(mask))
+        if area < MIN_PIXELS:
             continue
         points = camera.to_camera(coco_points(pose))
         pixels = camera.project(points)
         v = visibility(rendering, points, pixels, COCO_DEPTH * pose.height, i)
         joints = camera.to_camera(pose.joints)
-        x, y = int(columns.min()), int(rows.min())
+        x, *_, right = np.flatnonzero(mask.any(0)).tolist() * 2
+        y, *_, bottom = np.flatnonzero(mask.any(1)).tolist() * 2
         out.append(
             {
                 'person': i,
                 'keypoints': np.column_stack([pixels, v]) * (v > 0)[:, None],
-                'bbox': [x, y, int(columns.max()) - x + 1, int(rows.max()) - y + 1],
-                'area': len(rows),
+                'bbox': [x, y, right - x + 1, bottom - y + 1],
+                'area': area,
                 'keypoints_3d': joints,
                 'keypoints_3d_visible': visibility(
                     rendering,

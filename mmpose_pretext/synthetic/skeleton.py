@@ -303,7 +303,7 @@ def forward_kinematics(
 
 
 def _balance(joints: np.ndarray, height: float) -> np.ndarray | None:
-    """Rotation that puts the centre of mass above the feet, None if more than 40 deg."""
+    """Rotation that puts the centre of mass above the feet; None beyond 40 degrees."""
     ankles = joints[[3, 6]]
     load = np.exp(-(ankles[:, 1] - ankles[:, 1].min()) / (0.05 * height))
     support = load @ ankles / load.sum() + [0, 0, 0.035 * height]
@@ -368,7 +368,7 @@ def sample_pose(rng: np.random.Generator, action: str | None = None) -> Pose:
         raise ValueError(f'action must be one of {sorted(ACTIONS)}, got {action!r}')
     height = sample_height(rng)
     noise = rng.normal(1, 0.03, len(PROPORTIONS))
-    bones = dict(zip(PROPORTIONS, np.array(list(PROPORTIONS.values())) * noise))
+    bones = {k: v * f for (k, v), f in zip(PROPORTIONS.items(), noise, strict=True)}
     while True:
         joints, face = forward_kinematics(sample_angles(rng, action), height, bones)
         if _crosses_itself(joints, height):
