@@ -26,6 +26,10 @@ def tool():
 WIDTH, HEIGHT = 100, 80
 # Joint r of image n lies at (10 + 2 r, 20 + 4 r), counted from 1.
 JOINTS = np.stack([10 + 2.0 * np.arange(14), 20 + 4.0 * np.arange(14)], axis=1)
+PUBLISHED_ORDER = (  # in the README of the archive; head top is top_head in CrowdPose
+    'right_ankle right_knee right_hip left_hip left_knee left_ankle right_wrist '
+    'right_elbow right_shoulder left_shoulder left_elbow left_wrist neck top_head'
+).split()
 USED = {1, 2, 8499, 8500, 9249}
 NOT_USED = {3, 8573, 9250}
 
@@ -58,12 +62,11 @@ def test_split_and_values(tool, archive, tmp_path):
 
     content = json.loads((out / 'lspet_train.json').read_text())
     first, second, _ = content['annotations']
-    # joints.mat begins with the right ankle and ends with the head top
     names = content['categories'][0]['keypoints']
     points = np.reshape(first['keypoints'], (14, 3))
-    assert points[names.index('right_ankle')].tolist() == [9, 19, 2]
-    assert points[names.index('top_head')].tolist() == [35, 71, 2]
-    assert points[names.index('neck')].tolist() == [33, 67, 2]
+    for row, name in enumerate(PUBLISHED_ORDER):
+        expected = [9 + 2 * row, 19 + 4 * row, 2]
+        assert points[names.index(name)].tolist() == expected
     # extent x 9..35, y 19..71; 15 % of 52 is 7.8; 71 + 7.8 lies inside
     assert first['bbox'] == [1.2, 11.2, 41.6, 67.6]
     assert first['area'] == round(0.53 * 41.6 * 67.6, 1)
