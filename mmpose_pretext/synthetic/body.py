@@ -22,12 +22,12 @@ _FACE = np.array(
     ]
 )
 H36M_DEPTH = np.array(
-    [0.11, 0.09, 0.048, 0.036, 0.09, 0.048, 0.036, 0.1, 0.08, 0.05, 0.03, 0.06, 0.036,
-     0.03, 0.06, 0.036, 0.03]
+    [0.12, 0.11, 0.062, 0.05, 0.11, 0.062, 0.05, 0.11, 0.09, 0.06, 0.04, 0.075, 0.05,
+     0.04, 0.075, 0.05, 0.04]
 )  # fmt: skip
 """How far under the body's surface a Human3.6M joint may lie, in body heights."""
 
-COCO_DEPTH = np.full(17, 0.02)
+COCO_DEPTH = np.full(17, 0.025)
 """The same for COCO's keypoints."""
 COCO_DEPTH[list(COCO_FROM_H36M)] = H36M_DEPTH[list(COCO_FROM_H36M.values())]
 

@@ -135,7 +135,7 @@ def _run(job: _Job, count: int, workers: int) -> Iterable[tuple[dict, list[dict]
     if workers == 1:
         yield from map(job, range(count))
         return
-    context = multiprocessing.get_context('spawn')
+    context = multiprocessing.get_context('fork')  # others would import torch again
     pool = ProcessPoolExecutor(workers, context, _start_worker, (job,))
     try:
         yield from pool.map(_draw, range(count), chunksize=8)

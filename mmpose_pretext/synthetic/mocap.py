@@ -50,7 +50,7 @@ class MotionCapture:
         try:
             with np.load(path) as data:
                 arrays = {k: data[k] for k in ('poses', 'clip') if k in data.files}
-        except (ValueError, OSError, AttributeError, zipfile.BadZipFile) as error:
+        except (ValueError, TypeError, OSError, zipfile.BadZipFile) as error:
             raise ValueError(f'poses: {path} is not a readable npz file') from error
         for key in ('poses', 'clip'):
             if key not in arrays:

@@ -195,7 +195,9 @@ def _hit_box(
     near, far = -np.inf, np.inf
     for i in (1, 0, 2):
         d = y * a[i, 1] + a[i, 2]
-        inverse = 1 / (d if i == 1 else x * a[i, 0] + d)
+        if i != 1:
+            d = d + x * a[i, 0]
+        inverse = 1 / (d + 1e-12)  # a ray may be parallel to a side
         middle, reach = inverse * -o[i], np.abs(inverse * half[i])
         near = np.maximum(near, middle - reach)
         far = np.minimum(far, middle + reach)
