@@ -12,6 +12,7 @@ from PIL import Image
 
 from mmpose_pretext.registry import DATASETS
 
+EXIF_ORIENTATION = 0x0112  # values above 4 turn the image by 90 degrees
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp')
 
 
@@ -124,6 +125,8 @@ class PersonCropDataset(BaseDataset):
             try:
                 with Image.open(path) as image:  # reads the header only
                     width, height = image.size
+                    if image.getexif().get(EXIF_ORIENTATION, 1) > 4:
+                        width, height = height, width  # as the image is loaded
             except OSError as error:
                 raise ValueError(f'image {path} cannot be read: {error}') from error
             if min(width, height) >= self.min_bbox_size:
@@ -180,6 +183,11 @@ class PersonCropDataset(BaseDataset):
                 f'{self.bbox_file or self.ann_file} has a box of image_id='
                 f'{person["image_id"]}, which is not among the images of '
                 f'{self.ann_file}'
+            )
+        if not {'width', 'height', 'file_name'} <= image.keys():
+            raise ValueError(
+                f'{self.ann_file}: the image with id={image["id"]} must have '
+                f'"file_name", "width" and "height", but has {sorted(image)}'
             )
         x, y, width, height = person['bbox']
         x1, y1 = max(x, 0), max(y, 0)

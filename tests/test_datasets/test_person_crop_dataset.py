@@ -107,6 +107,17 @@ def test_folder_of_crops(tmp_path):
     assert len(large) == 1
 
 
+def test_folder_of_photographs_that_are_turned_by_their_exif_data(tmp_path):
+    image = Image.new('RGB', (30, 60))
+    exif = image.getexif()
+    exif[0x0112] = 6
+    image.save(tmp_path / 'turned.jpg', exif=exif)
+    load = dict(type='mmpose_pretext.LoadImageStrict')
+    sample = PersonCropDataset(data_prefix=dict(img=str(tmp_path)), pipeline=[load])[0]
+    assert sample['img'].shape == (30, 60, 3)
+    np.testing.assert_array_equal(sample['bbox'], [[0, 0, 60, 30]])
+
+
 def test_pipeline_with_a_puzzle(tmp_path):
     img = np.random.RandomState(0).randint(0, 255, (60, 40, 3), dtype=np.uint8)
     Image.fromarray(img).save(tmp_path / 'a.png')
@@ -170,6 +181,10 @@ def test_skipped_images_are_replaced_by_others(tmp_path):
                 images=IMAGES, annotations=[person(1, [0, 0, 9, 9]) | {'image_id': 7}]
             ),
             'image_id=7, which is not among the images',
+        ),
+        (
+            dict(images=[dict(id=1)], annotations=[person(1, [0, 0, 9, 9])]),
+            'image with id=1 must have "file_name", "width"',
         ),
         (
             dict(images=IMAGES, annotations=[person(1, [300, 0, 9, 9])]),

@@ -49,7 +49,8 @@ def draw(
     }
     first = next(iter(models.values()))
     dataset = DATASETS.build(first.cfg.test_dataloader.dataset)
-    visualizer = PoseLocalVisualizer(radius=2, line_width=2)
+    # OpenCV's backend hands arrays to int(), which NumPy 2.5 refuses
+    visualizer = PoseLocalVisualizer(radius=2, line_width=2, backend='matplotlib')
     visualizer.set_dataset_meta(dataset.metainfo)
     names = ['annotation', *models]
     rows = [np.hstack([_title(name, size[0]) for name in names])]

@@ -88,9 +88,11 @@ class LoadImageStrict(LoadImage):
                 f'image {path} is truncated ({len(data)} bytes without an end); '
                 "restore the file, or leave such images out with on_error='skip'"
             )
-        img = mmcv.imfrombytes(
-            bytes(data), flag=self.color_type, backend=self.imdecode_backend
-        )
+        img = None
+        if data:  # OpenCV fails on nothing with an error of its own
+            img = mmcv.imfrombytes(
+                bytes(data), flag=self.color_type, backend=self.imdecode_backend
+            )
         if img is None:
             raise ValueError(
                 f'image {path} cannot be decoded ({len(data)} bytes); restore the '

@@ -40,6 +40,13 @@ def test_truncated_image_is_named(tmp_path, encoded, kept):
         LoadImageStrict().transform(dict(img_path=str(path)))
 
 
+def test_empty_image_is_named(tmp_path):
+    path = tmp_path / 'empty.jpg'
+    path.touch()
+    with pytest.raises(ValueError, match='empty.jpg cannot be decoded'):
+        LoadImageStrict().transform(dict(img_path=str(path)))
+
+
 def test_jpeg_with_an_embedded_thumbnail_is_still_seen_as_truncated(tmp_path):
     img = Image.fromarray(
         np.random.RandomState(0).randint(0, 256, (64, 64, 3), dtype=np.uint8)

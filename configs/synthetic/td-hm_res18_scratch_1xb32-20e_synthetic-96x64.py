@@ -3,15 +3,15 @@
 _base_ = ['../hsjp/benchmarks/td-hm_res18_scratch_1xb32-14e_lspet-128x96.py']
 
 # runtime
-train_cfg = dict(max_epochs=30, val_interval=5)
+train_cfg = dict(max_epochs=20, val_interval=5)
 param_scheduler = [
-    dict(type='CosineAnnealingLR', T_max=30, by_epoch=True, convert_to_iter_based=True)
+    dict(type='CosineAnnealingLR', T_max=20, by_epoch=True, convert_to_iter_based=True)
 ]
 default_hooks = dict(logger=dict(interval=10))
 
 # codec settings
 codec = dict(
-    type='MSRAHeatmap', input_size=(48, 64), heatmap_size=(12, 16), sigma=1)
+    type='MSRAHeatmap', input_size=(64, 96), heatmap_size=(16, 24), sigma=1)
 
 # model settings
 model = dict(

@@ -10,13 +10,15 @@ param_scheduler = [
 # codec settings
 codec = dict(
     type='mmpose_pretext.JigsawHeatmap',
-    input_size=(48, 64),
-    heatmap_size=(12, 16),
+    input_size=(64, 96),
+    heatmap_size=(16, 24),
     sigma=1,
-    grid=(4, 3))
+    grid=(4, 2))
 
 # model settings
-model = dict(head=dict(deconv_out_channels=(128, 128, 128), decoder=codec))
+model = dict(
+    head=dict(
+        out_channels=8, deconv_out_channels=(128, 128, 128), decoder=codec))
 
 # pipelines
 train_pipeline = [

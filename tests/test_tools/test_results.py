@@ -1,0 +1,69 @@
+import json
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+POSE = 'td-hm_res18_scratch_1xb32-20e_synthetic-96x64'
+
+
+@pytest.fixture
+def tool(load_tool):
+    return load_tool('benchmarks/results.py')
+
+
+def test_collect_and_table(tool, demo_dir, tmp_path):
+    out = tmp_path / 'results' / '1.json'
+    work_dir = str(demo_dir / 'work_dirs' / POSE)
+    assert tool.main(['collect', work_dir, str(out), '--label', 'a run']) == 0
+    result = json.loads(out.read_text())
+    assert result['config'] == POSE
+    assert result['seed'] == 0
+    assert result['epochs'] == 1
+    assert result['iterations'] == 2
+    assert result['images'] == 4
+    assert result['curve'][-1]['coco/AP'] == result['metrics']['coco/AP']
+    readme = tmp_path / 'README.md'
+    readme.write_text(
+        'before\n<!-- table: results pck@0.1/PCK coco/AP -->\nold\n'
+        '<!-- end of table -->\nafter\n'
+    )
+    assert tool.main(['tables', str(readme)]) == 0
+    lines = readme.read_text().splitlines()
+    assert lines[0] == 'before'
+    assert lines[-1] == 'after'
+    assert 'old' not in lines
+    pck = f'{100 * result["metrics"]["pck@0.1/PCK"]:.1f}'
+    assert lines[4].startswith(f'| a run | `{POSE}` | 0 | 4 | {pck} |')
+    text = readme.read_text()
+    assert tool.main(['tables', str(readme)]) == 0
+    assert readme.read_text() == text
+
+
+def test_refusals(tool, demo_dir, tmp_path, capsys):
+    out = tmp_path / '1.json'
+    out.write_text('precious')
+    work_dir = str(demo_dir / 'work_dirs' / POSE)
+    assert tool.main(['collect', work_dir, str(out), '--label', 'x']) == 1
+    assert 'exists; --force' in capsys.readouterr().err
+    assert out.read_text() == 'precious'
+    new = str(tmp_path / 'new.json')
+    assert tool.main(['collect', str(tmp_path), new, '--label', 'x']) == 1
+    assert 'must hold one config' in capsys.readouterr().err
+    readme = tmp_path / 'README.md'
+    for text, message in (
+        ('no block', 'has no block'),
+        ('<!-- table: none a/b -->\n<!-- end of table -->', 'holds no json file'),
+        ('<!-- table: full a/b -->\n<!-- end of table -->', "no metric 'a/b', but c/d"),
+    ):
+        (tmp_path / 'full').mkdir(exist_ok=True)
+        (tmp_path / 'full' / '1.json').write_text('{"metrics": {"c/d": 1}}')
+        readme.write_text(text)
+        assert tool.main(['tables', str(readme)]) == 1
+        assert message in capsys.readouterr().err
+        assert readme.read_text() == text
+
+
+@pytest.mark.parametrize('readme', sorted(ROOT.glob('configs/*/README.md')))
+def test_tables_of_the_documentation_are_those_of_the_results(tool, readme):
+    assert readme.read_text() == tool.fill_tables(readme)
