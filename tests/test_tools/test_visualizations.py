@@ -5,8 +5,8 @@ import pytest
 
 from mmpose_pretext.datasets.transforms import JigsawShuffle
 
-HSJP = 'hsjp_res18_1xb32-10e_synthetic-96x64'
-POSE = 'td-hm_res18_scratch_1xb32-20e_synthetic-96x64'
+HSJP = 'hsjp_res18-half_1xb32-20e_synthetic-96x64'
+POSE = 'td-hm_res18-half_scratch_1xb16-40e_synthetic-96x64'
 
 
 @pytest.fixture

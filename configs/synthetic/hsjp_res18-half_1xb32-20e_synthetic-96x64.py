@@ -2,9 +2,9 @@
 _base_ = ['../hsjp/hsjp_res18_1xb32-8e_lspet-128x96.py']
 
 # runtime
-train_cfg = dict(max_epochs=10)
+train_cfg = dict(max_epochs=20, val_interval=5)
 param_scheduler = [
-    dict(type='CosineAnnealingLR', T_max=10, by_epoch=True, convert_to_iter_based=True)
+    dict(type='CosineAnnealingLR', T_max=20, by_epoch=True, convert_to_iter_based=True)
 ]
 
 # codec settings
@@ -17,8 +17,12 @@ codec = dict(
 
 # model settings
 model = dict(
+    backbone=dict(stem_channels=32, base_channels=32),
     head=dict(
-        out_channels=8, deconv_out_channels=(128, 128, 128), decoder=codec))
+        in_channels=256,
+        out_channels=8,
+        deconv_out_channels=(64, 64, 64),
+        decoder=codec))
 
 # pipelines
 train_pipeline = [
