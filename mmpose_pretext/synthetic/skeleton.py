@@ -66,108 +66,42 @@ ANGLES = _TRUNK + tuple(
 )
 """The 24 joint angles: 8 of the trunk, 8 of each side."""
 
-# Means in degrees; where an angle has two sides, (one side, other side).
-_REST = {
-    'shoulder_abd': (12, 12),
-    'elbow': (18, 18),
-    'hip_abd': (5, 5),
-    'knee': (5, 5),
-}
+# fmt: off
+_REST = {'shoulder_abd': 12, 'elbow': 18, 'hip_abd': 5, 'knee': 5}
 ACTIONS = {
     'stand': {},
-    'walk': {
-        'hip_flex': (26, -14),
-        'knee': (10, 28),
-        'shoulder_flex': (-22, 24),
-        'elbow': (20, 30),
-        'hip_abd': (1, 1),
-    },
-    'run': {
-        'hip_flex': (65, -12),
-        'knee': (85, 30),
-        'shoulder_flex': (-42, 45),
-        'elbow': (85, 90),
-        'lean': 12,
-        'hip_abd': (1, 1),
-    },
-    'reach': {
-        'shoulder_flex': (110, 10),
-        'shoulder_abd': (25, 15),
-        'spine_flex': 8,
-        'hip_flex': (10, 0),
-    },
-    'arms_up': {
-        'shoulder_flex': (140, 140),
-        'shoulder_abd': (25, 25),
-        'elbow': (30, 30),
-        'spine_flex': -5,
-    },
-    'arms_out': {
-        'shoulder_abd': (85, 85),
-        'elbow': (25, 25),
-        'hip_abd': (15, 15),
-    },
-    'wave': {
-        'shoulder_abd': (95, 15),
-        'shoulder_turn': (-75, 0),
-        'elbow': (85, 20),
-    },
-    'hands_on_hips': {
-        'shoulder_abd': (48, 48),
-        'shoulder_flex': (-18, -18),
-        'shoulder_turn': (65, 65),
-        'elbow': (95, 95),
-    },
-    'fold': {
-        'shoulder_flex': (30, 30),
-        'shoulder_turn': (50, 50),
-        'elbow': (95, 95),
-    },
-    'bend': {
-        'hip_flex': (60, 60),
-        'spine_flex': 35,
-        'knee': (20, 20),
-        'shoulder_flex': (70, 70),
-    },
-    'sit': {
-        'hip_flex': (85, 85),
-        'hip_abd': (9, 9),
-        'knee': (85, 85),
-        'shoulder_flex': (28, 28),
-        'elbow': (50, 50),
-    },
-    'crouch': {
-        'hip_flex': (108, 108),
-        'knee': (122, 122),
-        'hip_abd': (14, 14),
-        'spine_flex': 25,
-        'shoulder_flex': (60, 60),
-        'elbow': (40, 40),
-    },
-    'lunge': {
-        'hip_flex': (78, -12),
-        'knee': (82, 35),
-        'shoulder_abd': (35, 35),
-        'elbow': (50, 50),
-    },
-    'kick': {
-        'hip_flex': (72, -4),
-        'knee': (18, 14),
-        'shoulder_abd': (45, 60),
-        'shoulder_flex': (-10, 35),
-        'elbow': (35, 35),
-        'spine_flex': 15,
-    },
-    'throw': {
-        'shoulder_abd': (85, 40),
-        'shoulder_flex': (20, 70),
-        'shoulder_turn': (-60, 0),
-        'elbow': (75, 20),
-        'hip_flex': (-8, 28),
-        'knee': (15, 15),
-        'spine_twist': 20,
-    },
-}  # fmt: skip
+    'walk': {'hip_flex': (26, -14), 'knee': (10, 28), 'shoulder_flex': (-22, 24),
+        'elbow': (20, 30), 'hip_abd': 1},
+    'run': {'hip_flex': (65, -12), 'knee': (85, 30), 'shoulder_flex': (-42, 45),
+        'elbow': (85, 90), 'lean': 12, 'hip_abd': 1},
+    'reach': {'shoulder_flex': (110, 10), 'shoulder_abd': (25, 15), 'spine_flex': 8,
+        'hip_flex': (10, 0)},
+    'arms_up': {'shoulder_flex': 140, 'shoulder_abd': 25, 'elbow': 30,
+        'spine_flex': -5},
+    'arms_out': {'shoulder_abd': 85, 'elbow': 25, 'hip_abd': 15},
+    'wave': {'shoulder_abd': (95, 15), 'shoulder_turn': (-75, 0),
+        'elbow': (85, 20)},
+    'hands_on_hips': {'shoulder_abd': 48, 'shoulder_flex': -18, 'shoulder_turn': 65,
+        'elbow': 95},
+    'fold': {'shoulder_flex': 30, 'shoulder_turn': 50, 'elbow': 95},
+    'bend': {'hip_flex': 60, 'spine_flex': 35, 'knee': 20, 'shoulder_flex': 70},
+    'sit': {'hip_flex': 85, 'hip_abd': 9, 'knee': 85, 'shoulder_flex': 28,
+        'elbow': 50},
+    'crouch': {'hip_flex': 108, 'knee': 122, 'hip_abd': 14, 'spine_flex': 25,
+        'shoulder_flex': 60, 'elbow': 40},
+    'lunge': {'hip_flex': (78, -12), 'knee': (82, 35), 'shoulder_abd': 35,
+        'elbow': 50},
+    'kick': {'hip_flex': (72, -4), 'knee': (18, 14), 'shoulder_abd': (45, 60),
+        'shoulder_flex': (-10, 35), 'elbow': 35, 'spine_flex': 15},
+    'throw': {'shoulder_abd': (85, 40), 'shoulder_flex': (20, 70),
+        'shoulder_turn': (-60, 0), 'elbow': (75, 20), 'hip_flex': (-8, 28), 'knee': 15,
+        'spine_twist': 20},
+}
+# fmt: on
+"""Kinds of poses: mean angles in degrees where they are not 0, before the spread.
+
+A pair is (one side, other side); which of them is left is drawn.
+"""
 _SPREAD = {'shoulder_flex': 14, 'elbow': 18, 'shoulder_turn': 14, 'neck_twist': 22}
 
 
