@@ -1,7 +1,5 @@
 import json
 import os
-import sys
-from importlib import util
 from pathlib import Path
 
 import cv2
@@ -10,17 +8,10 @@ import pytest
 from mmpose.datasets import CrowdPoseDataset
 from scipy.io import savemat
 
-TOOL = Path(__file__).parents[2] / 'tools' / 'dataset_converters' / 'convert_lspet.py'
-
 
 @pytest.fixture(scope='module')
-def tool():
-    spec = util.spec_from_file_location(TOOL.stem, TOOL)
-    module = util.module_from_spec(spec)
-    sys.modules[TOOL.stem] = module
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules[TOOL.stem]
+def tool(load_tool):
+    return load_tool('dataset_converters/convert_lspet.py')
 
 
 WIDTH, HEIGHT = 100, 80

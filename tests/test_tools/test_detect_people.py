@@ -1,7 +1,4 @@
 import json
-import sys
-from importlib import util
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -15,7 +12,6 @@ from mmengine.structures import InstanceData
 
 from mmpose_pretext.datasets import PersonCropDataset
 
-TOOL = Path(__file__).parents[2] / 'tools' / 'dataset_converters' / 'detect_people.py'
 CONFIG = """
 _base_ = 'mmdet::rtmdet/rtmdet_tiny_8xb32-300e_coco.py'
 model = dict(
@@ -45,13 +41,8 @@ def default_scope():
 
 
 @pytest.fixture(scope='module')
-def tool():
-    spec = util.spec_from_file_location(TOOL.stem, TOOL)
-    module = util.module_from_spec(spec)
-    sys.modules[TOOL.stem] = module
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules[TOOL.stem]
+def tool(load_tool):
+    return load_tool('dataset_converters/detect_people.py')
 
 
 @pytest.fixture(scope='module')

@@ -1,8 +1,6 @@
 import hashlib
 import json
 import os
-from importlib import util
-from pathlib import Path
 
 import pytest
 import torch
@@ -11,8 +9,6 @@ from mmengine.registry import init_default_scope
 from mmpose.registry import MODELS
 
 from mmpose_pretext import __version__
-
-TOOL = Path(__file__).parents[2] / 'tools/model_converters/extract_backbone.py'
 
 CONFIG = """
 default_scope = 'mmpose'
@@ -29,11 +25,8 @@ model = dict(
 
 
 @pytest.fixture(scope='module')
-def tool():
-    spec = util.spec_from_file_location(TOOL.stem, TOOL)
-    module = util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def tool(load_tool):
+    return load_tool('model_converters/extract_backbone.py')
 
 
 @pytest.fixture(scope='module')

@@ -1,7 +1,4 @@
 import json
-import sys
-from importlib import util
-from pathlib import Path
 
 import cv2
 import lmdb
@@ -18,9 +15,6 @@ from mmpose.datasets.transforms import (
 
 from mmpose_pretext.datasets import PersonCropDataset
 
-TOOL = (
-    Path(__file__).parents[2] / 'tools' / 'dataset_converters' / 'pack_person_crops.py'
-)
 WIDTH, HEIGHT = 480, 400
 # Boxes (x, y, w, h) by photograph: of moderate size, wide, at the border, larger than
 # the input of the network, and outside the photograph.
@@ -32,13 +26,8 @@ BOXES = {
 
 
 @pytest.fixture(scope='module')
-def tool():
-    spec = util.spec_from_file_location(TOOL.stem, TOOL)
-    module = util.module_from_spec(spec)
-    sys.modules[TOOL.stem] = module
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules[TOOL.stem]
+def tool(load_tool):
+    return load_tool('dataset_converters/pack_person_crops.py')
 
 
 def make_photograph(seed):

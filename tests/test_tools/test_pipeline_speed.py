@@ -1,7 +1,4 @@
 import json
-import sys
-from importlib import util
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -9,25 +6,14 @@ import pytest
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
-TOOLS = Path(__file__).parents[2] / 'tools'
 
-
-def load_tool(path):
-    spec = util.spec_from_file_location(path.stem, path)
-    module = util.module_from_spec(spec)
-    sys.modules[path.stem] = module
-    spec.loader.exec_module(module)
-    return module
+@pytest.fixture(scope='module')
+def tool(load_tool):
+    return load_tool('benchmarks/pipeline_speed.py')
 
 
 @pytest.fixture(scope='module')
-def tool():
-    yield load_tool(TOOLS / 'benchmarks' / 'pipeline_speed.py')
-    del sys.modules['pipeline_speed']
-
-
-@pytest.fixture(scope='module')
-def data(tmp_path_factory):
+def data(tmp_path_factory, load_tool):
     """Three photographs of two people each, and the packed crops."""
     root = tmp_path_factory.mktemp('data')
     rng = np.random.default_rng(0)
@@ -56,10 +42,9 @@ def data(tmp_path_factory):
         images=images, annotations=annotations, categories=[dict(id=1, name='person')]
     )
     (root / 'people.json').write_text(json.dumps(content))
-    pack = load_tool(TOOLS / 'dataset_converters' / 'pack_person_crops.py')
+    pack = load_tool('dataset_converters/pack_person_crops.py')
     argv = [root / 'people.json', root, root / 'packed', '--workers', '0']
     assert pack.main(list(map(str, argv))) == 0
-    del sys.modules['pack_person_crops']
     return root
 
 
