@@ -14,7 +14,7 @@ mkdir -p "$out"
 cd "$out" # the configurations' data/ and work_dirs/ are here
 
 configs=$root/configs/synthetic
-pretraining=hsjp_res18-half_1xb32-20e_synthetic-96x64
+pretraining=hsjp_res18-half_1xb16-20e_synthetic-96x64
 scratch=td-hm_res18-half_scratch_1xb16-40e_synthetic-96x64
 finetuning=td-hm_res18-half_hsjp-20e-pre_1xb16-40e_synthetic-96x64
 

@@ -5,4 +5,4 @@ model = dict(
         init_cfg=dict(
             _delete_=True,
             type='mmpose_pretext.PretrainedBackbone',
-            checkpoint='work_dirs/hsjp_res18-half_1xb32-20e_synthetic-96x64/backbone.pth')))
+            checkpoint='work_dirs/hsjp_res18-half_1xb16-20e_synthetic-96x64/backbone.pth')))

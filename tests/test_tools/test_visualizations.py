@@ -5,7 +5,7 @@ import pytest
 
 from mmpose_pretext.datasets.transforms import JigsawShuffle
 
-HSJP = 'hsjp_res18-half_1xb32-20e_synthetic-96x64'
+HSJP = 'hsjp_res18-half_1xb16-20e_synthetic-96x64'
 POSE = 'td-hm_res18-half_scratch_1xb16-40e_synthetic-96x64'
 
 

@@ -12,7 +12,7 @@ codec = dict(
     type='mmpose_pretext.JigsawHeatmap',
     input_size=(64, 96),
     heatmap_size=(16, 24),
-    sigma=1,
+    sigma=2,
     grid=(4, 2))
 
 # model settings
@@ -49,6 +49,7 @@ val_pipeline = [
 # data loaders
 data_root = 'data/synthetic/'
 train_dataloader = dict(
+    batch_size=16,
     dataset=dict(
         data_root=data_root,
         ann_file='annotations/person_keypoints_unlabelled.json',
