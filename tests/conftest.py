@@ -39,8 +39,8 @@ def demo_dir(tmp_path_factory):
         for split in ('unlabelled', 'train', 'val'):
             make_dataset('data/synthetic', 4, scene, split=split)
         for name in (
-            'hsjp_res18-half_1xb16-20e_synthetic-96x64',
-            'td-hm_res18-half_scratch_1xb16-40e_synthetic-96x64',
+            'hsjp_res18-half_1xb16-12e_synthetic-96x64',
+            'td-hm_res18-half_scratch_1xb16-30e_synthetic-96x64',
         ):
             cfg = Config.fromfile(ROOT / 'configs' / 'synthetic' / f'{name}.py')
             cfg.work_dir = f'work_dirs/{name}'

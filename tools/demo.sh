@@ -14,9 +14,9 @@ mkdir -p "$out"
 cd "$out" # the configurations' data/ and work_dirs/ are here
 
 configs=$root/configs/synthetic
-pretraining=hsjp_res18-half_1xb16-20e_synthetic-96x64
-scratch=td-hm_res18-half_scratch_1xb16-40e_synthetic-96x64
-finetuning=td-hm_res18-half_hsjp-20e-pre_1xb16-40e_synthetic-96x64
+pretraining=hsjp_res18-half_1xb16-12e_synthetic-96x64
+scratch=td-hm_res18-half_scratch_1xb16-30e_synthetic-96x64
+finetuning=td-hm_res18-half_hsjp-12e-pre_1xb16-30e_synthetic-96x64
 
 # Runs a command with its output in a log, which is shown if the command fails.
 step() {
@@ -49,7 +49,7 @@ train() { # CONFIG EPOCHS DESCRIPTION
 
 test_model() { # CONFIG
   step "test $1" mim test mmpose "$configs/$1.py" \
-    --checkpoint "work_dirs/$1/epoch_40.pth" --work-dir "work_dirs/$1/test" \
+    --checkpoint "work_dirs/$1/epoch_30.pth" --work-dir "work_dirs/$1/test" \
     --launcher none
 }
 
@@ -57,23 +57,23 @@ make_people unlabelled 700 1
 make_people train 100 2
 make_people val 150 3
 
-train "$pretraining" 20 'pretrain: puzzles of unlabelled people'
+train "$pretraining" 12 'pretrain: puzzles of unlabelled people'
 backbone=work_dirs/$pretraining/backbone.pth
 if [ ! -e "$backbone" ]; then
   step 'extract the backbone' python "$root/tools/model_converters/extract_backbone.py" \
-    "work_dirs/$pretraining/epoch_20.pth" "$backbone"
+    "work_dirs/$pretraining/epoch_12.pth" "$backbone"
 fi
-train "$finetuning" 40 'fine-tune from the pretrained backbone'
-train "$scratch" 40 'train the control from random weights'
+train "$finetuning" 30 'fine-tune from the pretrained backbone'
+train "$scratch" 30 'train the control from random weights'
 test_model "$finetuning"
 test_model "$scratch"
 
 step 'draw puzzles' python "$root/tools/visualizations/jigsaw_puzzles.py" \
-  "$configs/$pretraining.py" "work_dirs/$pretraining/epoch_20.pth" puzzles.png \
+  "$configs/$pretraining.py" "work_dirs/$pretraining/epoch_12.pth" puzzles.png \
   --scale 3 --force
 step 'draw poses' python "$root/tools/visualizations/predicted_poses.py" \
-  "$configs/$finetuning.py" poses.png "scratch=work_dirs/$scratch/epoch_40.pth" \
-  "HSJP=work_dirs/$finetuning/epoch_40.pth" --force
+  "$configs/$finetuning.py" poses.png "scratch=work_dirs/$scratch/epoch_30.pth" \
+  "HSJP=work_dirs/$finetuning/epoch_30.pth" --force
 step 'draw learning curves' python "$root/tools/visualizations/learning_curves.py" \
   curves.png "scratch=work_dirs/$scratch" "HSJP=work_dirs/$finetuning" \
   --key pck@0.1/PCK coco/AP --force

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-POSE = 'td-hm_res18-half_scratch_1xb16-40e_synthetic-96x64'
+POSE = 'td-hm_res18-half_scratch_1xb16-30e_synthetic-96x64'
 
 
 @pytest.fixture
