@@ -76,7 +76,7 @@ step 'draw poses' python "$root/tools/visualizations/predicted_poses.py" \
   "HSJP=work_dirs/$finetuning/epoch_30.pth" --force
 step 'draw learning curves' python "$root/tools/visualizations/learning_curves.py" \
   curves.png "scratch=work_dirs/$scratch" "HSJP=work_dirs/$finetuning" \
-  --key pck@0.1/PCK coco/AP --force
+  --key pck@0.1/PCK loss --force
 
 python - "$pretraining" "$scratch" "$finetuning" <<'PYTHON'
 import json
@@ -99,13 +99,11 @@ found, chance = (
 )
 print(f'\nPretraining puts {100 * found:.1f} % of the patches into the right cell')
 print(f'(by chance: {100 * chance:.1f} %). People never seen, few labels, one seed:\n')
-print('| start           | PCK@0.1 |   AP |')
-print('|-----------------|--------:|-----:|')
+print('| start           | PCK@0.1 | PCK@0.2 |')
+print('|-----------------|--------:|--------:|')
 for name, work_dir in (('random weights', scratch), ('HSJP backbone', finetuning)):
-    pck, ap = (
-        100 * last(work_dir / 'test', key) for key in ('pck@0.1/PCK', 'coco/AP')
-    )
-    print(f'| {name:15} | {pck:7.1f} | {ap:4.1f} |')
+    pck = [100 * last(work_dir / 'test', f'pck@{t}/PCK') for t in ('0.1', '0.2')]
+    print(f'| {name:15} | {pck[0]:7.1f} | {pck[1]:7.1f} |')
 PYTHON
 cat <<MESSAGE
 

@@ -65,5 +65,6 @@ val_evaluator = dict(
             type='CocoMetric',
             ann_file=data_root + 'annotations/person_keypoints_val.json'),
         dict(type='PCKAccuracy', thr=0.1, prefix='pck@0.1'),
+        dict(type='PCKAccuracy', thr=0.2, prefix='pck@0.2'),
     ])
 test_evaluator = val_evaluator
