@@ -1,8 +1,10 @@
 """A small ray caster: elliptical round cones and boxes, depth buffer, shading."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
-from functools import lru_cache
+from functools import lru_cache, partial
 
+import cv2
 import numpy as np
 
 from .camera import Camera
@@ -144,56 +146,31 @@ def _bounds(camera: Camera, solids: Solids) -> np.ndarray:
     low[crosses & b], high[crosses & b] = -1, 1e6
     high[crosses & ~b] = -1
     limit = np.array(camera.image_size)
-    low = np.clip(np.floor(low), 0, limit).astype(int)
-    high = np.clip(np.ceil(high) + 1, 0, limit).astype(int)
+    low = np.clip(np.floor(low), 0, limit).astype(np.int32)
+    high = np.clip(np.ceil(high) + 1, 0, limit).astype(np.int32)
     return np.stack([low[:, 0], high[:, 0], low[:, 1], high[:, 1]], 1)
 
 
-def _hit_cone(
-    x: np.ndarray, y: np.ndarray, a: np.ndarray, o: np.ndarray, size: np.ndarray
-) -> np.ndarray:
-    """First hits with a round cone along y, as depths; NaN where there is none.
-
-    I. Quilez, *Ray-rounded cone intersection* (iquilezles.org/articles/intersectors),
-    for rays o + t d of any length: d = a (x, y, 1). Its dot products are polynomials in
-    x and y, so no d is made.
-
-    Args:
-        x: Slopes of the columns, (w,).
-        y: Slopes of the rows, (h, 1).
-        a: Camera axes to own axes, (3, 3).
-        o: Camera in own axes, (3,).
-        size: Length and radii.
-    """
-    length, ra, rb = size.tolist()
-    (xx, xy, xz), (_, yy, yz), (_, _, zz) = (a.T @ a).tolist()
-    dd = x * (x * xx + 2 * xz) + (y * (y * yy + 2 * yz) + zz) + (2 * xy * x) * y
-    (ox, oy, oz), oo = (o @ a).tolist(), float(o @ o)
-    od = x * ox + (y * oy + oz)
-    t = -(od + np.sqrt(od * od - dd * (oo - ra * ra))) / dd
-    slope = length * length - (ra - rb) ** 2
-    if slope <= 0:  # a sphere
-        return t
-    m1, taper = length * float(o[1]), ra * (ra - rb)
-    (mx, my, mz) = (length * a[1]).tolist()
-    m2 = x * mx + (y * my + mz)
-    od_b = od - m2
-    oo_b = oo - 2 * m1 + length * length
-    t_b = -(od_b + np.sqrt(od_b * od_b - dd * (oo_b - rb * rb))) / dd
-    k2 = slope * dd - m2 * m2
-    k1 = slope * od + (taper - m1) * m2
-    k0 = slope * oo - m1 * m1 + 2 * m1 * taper - (length * ra) ** 2
-    side = -(k1 + np.sqrt(k1 * k1 - k0 * k2)) / k2
-    height = side * m2 + (m1 - taper)
-    return np.where((height > 0) & (height < slope), side, np.fmin(t, t_b))
+ENDLESS = 1e4
+"""A box has no end in a direction in which its half size is this or more."""
 
 
 def _hit_box(
     x: np.ndarray, y: np.ndarray, a: np.ndarray, o: np.ndarray, half: np.ndarray
 ) -> np.ndarray:
-    """The same for a box around 0. A box and the camera are upright: a[1, 0] is 0."""
+    """First hits of the rays o + t a (x, y, 1) with a box around 0; NaN where none.
+
+    Args:
+        x: Slopes of the columns, (w,).
+        y: Slopes of the rows, (h, 1).
+        a: Camera axes to own axes, (3, 3); box and camera are upright: a[1, 0] is 0.
+        o: Camera in own axes, (3,).
+        half: Half sizes, (3,).
+    """
     near, far = -np.inf, np.inf
     for i in (1, 0, 2):
+        if half[i] >= ENDLESS:
+            continue
         d = y * a[i, 1] + a[i, 2]
         if i != 1:
             d = d + x * a[i, 0]
@@ -202,6 +179,58 @@ def _hit_box(
         near = np.maximum(near, middle - reach)
         far = np.minimum(far, middle + reach)
     return np.where((near < far) & (near > 0), near, np.nan)
+
+
+def _cone_terms(a: np.ndarray, o: np.ndarray, size: np.ndarray) -> np.ndarray:
+    """Numbers that :func:`_hit_cone` needs of each of n cones, (17, n) float32.
+
+    Args:
+        a: Camera axes to own axes, (n, 3, 3).
+        o: Camera in own axes, (n, 3).
+        size: Lengths and radii, (n, 3).
+    """
+    length, ra, rb = size.T
+    g = a.transpose(0, 2, 1) @ a
+    oa = (o[:, None] @ a)[:, 0]
+    oo = (o * o).sum(1)
+    m1, taper = length * o[:, 1], ra * (ra - rb)
+    slope = length**2 - (ra - rb) ** 2
+    terms = [
+        *(g[:, 0, 0], 2 * g[:, 0, 1], 2 * g[:, 0, 2]),
+        *(g[:, 1, 1], 2 * g[:, 1, 2], g[:, 2, 2]),
+        *oa.T,
+        *(length[:, None] * a[:, 1]).T,
+        oo - ra**2,
+        oo - 2 * m1 + length**2 - rb**2,
+        slope,
+        taper - m1,
+        slope * oo - m1 * m1 + 2 * m1 * taper - (length * ra) ** 2,
+    ]
+    return np.array(terms, np.float32)
+
+
+def _hit_cone(x: np.ndarray, y: np.ndarray, terms: np.ndarray) -> np.ndarray:
+    """First hits of the rays (x, y, 1) with round cones, as depths; NaN where none.
+
+    I. Quilez, *Ray-rounded cone intersection* (iquilezles.org/articles/intersectors),
+    for rays o + t d of any length: d = a (x, y, 1). Its dot products are polynomials in
+    x and y. Everything is per ray: (n,), and ``terms`` (17, n).
+    """
+    xx, xy, xz, yy, yz, zz, ox, oy, oz, mx, my, mz, ca, cb, slope, c1, k0 = terms
+    dd = x * (x * xx + y * xy + xz) + y * (y * yy + yz) + zz
+    od = x * ox + y * oy + oz
+    m2 = x * mx + y * my + mz
+    t_a = -(od + np.sqrt(od * od - dd * ca)) / dd
+    od_b = od - m2
+    t_b = -(od_b + np.sqrt(od_b * od_b - dd * cb)) / dd
+    k2 = slope * dd - m2 * m2
+    k1 = slope * od + c1 * m2
+    side = -(k1 + np.sqrt(k1 * k1 - k0 * k2)) / k2
+    height = side * m2 - c1
+    return np.where((height > 0) & (height < slope), side, np.fmin(t_a, t_b))
+
+
+_BATCH = 1 << 13  # points at a time: temporary arrays stay in the cache
 
 
 def cast(camera: Camera, solids: Solids) -> tuple[np.ndarray, np.ndarray]:
@@ -213,21 +242,41 @@ def cast(camera: Camera, solids: Solids) -> tuple[np.ndarray, np.ndarray]:
     """
     w, h = camera.image_size
     x, y = camera.rays()
-    y = y[:, None]
     depth = np.full((h, w), np.inf, np.float32)
     index = np.full((h, w), -1, np.int32)
     axes, origin = _own_axes(camera, solids)
+    bounds = _bounds(camera, solids)
+    sides = bounds[:, 1::2] - bounds[:, ::2]
     size = solids.size.astype(np.float32)
+    seen = (sides > 0).all(1)
+    flat_depth, flat_index = depth.ravel(), index.ravel()
     with np.errstate(invalid='ignore', divide='ignore'):
-        for k, (x0, x1, y0, y1) in enumerate(_bounds(camera, solids)):
-            if x0 >= x1 or y0 >= y1:
-                continue
-            hit = _hit_box if solids.box[k] else _hit_cone
-            t = hit(x[x0:x1], y[y0:y1], axes[k], origin[k], size[k])
-            roi = depth[y0:y1, x0:x1]
-            nearer = t < roi
-            np.copyto(roi, t, where=nearer)
-            np.copyto(index[y0:y1, x0:x1], k, where=nearer)
+        for k in np.flatnonzero(seen & solids.box):
+            x0, x1, top, bottom = bounds[k]
+            for y0 in range(top, bottom, max(1, _BATCH // w)):
+                roi = slice(y0, min(y0 + max(1, _BATCH // w), bottom)), slice(x0, x1)
+                t = _hit_box(x[x0:x1], y[roi[0], None], axes[k], origin[k], size[k])
+                nearer = t < depth[roi]
+                np.copyto(depth[roi], t, where=nearer)
+                np.copyto(index[roi], k, where=nearer)
+        cones = np.flatnonzero(seen & ~solids.box)
+        terms = _cone_terms(axes[cones], origin[cones], solids.size[cones])
+        count = sides[cones].prod(1)
+        batch = np.cumsum(count) // _BATCH
+        for b in np.unique(batch):
+            which = np.flatnonzero(batch == b)
+            n = count[which]
+            k = np.repeat(which, n)
+            place = np.arange(len(k)) - np.repeat(np.cumsum(n) - n, n)
+            row, column = np.divmod(place.astype(np.int32), sides[cones, 0][k])
+            row += bounds[cones, 2][k]
+            column += bounds[cones, 0][k]
+            t = _hit_cone(x[column], y[row], np.repeat(terms[:, which], n, axis=1))
+            pixel = row * w + column
+            hits = np.flatnonzero(t < flat_depth[pixel])
+            hits = hits[np.argsort(-t[hits], kind='stable')]  # the nearest is last
+            flat_depth[pixel[hits]] = t[hits]
+            flat_index[pixel[hits]] = cones[k[hits]]
     return depth, index
 
 
@@ -238,18 +287,17 @@ def _own_axes(camera: Camera, solids: Solids) -> tuple[np.ndarray, np.ndarray]:
     return axes.astype(np.float32), origin[..., 0].astype(np.float32)
 
 
-@lru_cache(maxsize=2)
-def texture(roughness: float = 1.0) -> np.ndarray:
-    """Tile (512, 512) of irregular texture, mean 0, deviation 1.
-
-    Args:
-        roughness: Amplitudes fall with frequency to this power; 0 is white noise.
-    """
+@lru_cache(maxsize=1)
+def texture() -> np.ndarray:
+    """Tile (512, 512) of irregular texture of all scales, mean 0, deviation 1."""
     white = np.random.default_rng(5).standard_normal((512, 512))
-    f = np.hypot(np.fft.fftfreq(512)[:, None], np.fft.rfftfreq(512)) ** roughness
+    f = np.hypot(np.fft.fftfreq(512)[:, None], np.fft.rfftfreq(512))
     f[0, 0] = np.inf
     tile = np.fft.irfft2(np.fft.rfft2(white) / f, (512, 512))
     return (tile / tile.std()).astype(np.float32)
+
+
+Each = Callable[[np.ndarray], np.ndarray]
 
 
 @dataclass
@@ -292,67 +340,112 @@ def shade(
     """
     w, h = camera.image_size
     x, y = camera.rays()
-    axes, origin = _own_axes(camera, solids)
+    # Sorted by solid, so that the pixels of each stand together; the sky's come first.
+    index = index.ravel().astype(np.int16)
+    order = np.argsort(index, kind='stable').astype(np.int32)
+    depth, shadow = depth.ravel(), shadow.ravel()
+    planes = np.empty((3, h * w), np.float32)
+    sky = int(np.count_nonzero(index < 0))
+    axes = _own_axes(camera, solids)
+    for at in _batches(order[:sky]) + _batches(order[sky:]):
+        row, column = np.divmod(at, w)
+        ray = np.stack([x[column], y[row], np.ones(len(at), np.float32)])
+        length = np.sqrt(np.einsum('ij,ij->j', ray, ray))
+        ray /= length
+        if index[at[0]] < 0:
+            colour = _sky(camera, light, ray)
+        else:
+            counts = np.bincount(index[at])
+            here = np.flatnonzero(counts)
+            each = partial(_each, here=here, counts=counts[here])
+            dark = np.where(index[at] == 0, shadow[at], 0)
+            reach = depth[at] * length
+            colour = _lit(camera, solids, light, axes, each, ray, reach, dark)
+        for plane, values in zip(planes, colour, strict=True):
+            plane[at] = values
+    return cv2.merge(list(planes.reshape(3, h, w)))
+
+
+def _batches(points: np.ndarray) -> list[np.ndarray]:
+    return [points[i : i + _BATCH] for i in range(0, len(points), _BATCH)]
+
+
+def _each(values: np.ndarray, here: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Values (..., solids) of the solids ``here``, once for each of their points."""
+    return np.repeat(values[..., here], counts, axis=-1)
+
+
+def _lit(
+    camera: Camera,
+    solids: Solids,
+    light: Light,
+    axes: tuple[np.ndarray, np.ndarray],
+    each: Each,
+    ray: np.ndarray,
+    reach: np.ndarray,
+    shadow: np.ndarray,
+) -> np.ndarray:
+    """Colours (3, n) of points on surfaces.
+
+    Args:
+        camera: The camera.
+        solids: The solids.
+        light: The light.
+        axes: From :func:`_own_axes`.
+        each: Gives each point the value of its solid: (..., solids) to (..., n).
+        ray: Unit vectors from the camera, (3, n).
+        reach: Distances from the camera, (n,).
+        shadow: Shadow on the points, (n,).
+    """
+    a = each(axes[0].transpose(1, 2, 0))
+    p = [(r[0] * ray[0] + r[1] * ray[1] + r[2] * ray[2]) * reach for r in a]
+    p = np.stack(p) + each(axes[1].T)
+    own, across, along, part = _surface(solids, each, p)
+    normal = [own[0] * a[0, j] + own[1] * a[1, j] + own[2] * a[2, j] for j in range(3)]
+    normal = np.stack(normal)
+    normal /= np.sqrt(np.einsum('ij,ij->j', normal, normal))
+    facing = -np.einsum('ij,ij->j', normal, ray)
     towards = (camera.rotation @ light.direction).astype(np.float32)
-    # Sorted by solid, the pixels of each are one slice of every array.
-    flat = index.ravel().astype(np.int16)
-    order = np.argsort(flat, kind='stable')
-    ray = np.ones((3, h * w), np.float32)
-    ray[0], ray[1] = np.tile(x, h)[order], np.repeat(y, w)[order]
-    length = np.sqrt(ray[0] * ray[0] + ray[1] * ray[1] + 1)
-    counts = np.bincount(flat + 1, minlength=len(solids.box) + 1)
-    ends = np.cumsum(counts)
-    at = ray * depth.ravel()[order]
-    normal = np.zeros_like(ray)
-    across, along, part = np.zeros_like(ray)
-    for k in np.flatnonzero(counts[1:]):
-        own = slice(ends[k], ends[k + 1])
-        p = axes[k] @ at[:, own] + origin[k][:, None]
-        surface = _on_box if solids.box[k] else _on_cone
-        n, across[own], along[own], part[own] = surface(p, solids.size[k])
-        normal[:, own] = axes[k].T @ n
-    sky, ground = slice(0, ends[0]), slice(ends[0], ends[1])
-    normal /= np.maximum(np.sqrt(np.einsum('ij,ij->j', normal, normal)), 1e-9)
-    facing = -np.einsum('ij,ij->j', normal, ray) / length
-    diffuse = np.maximum(towards @ normal, 0)
-    diffuse[ground] *= 1 - shadow.ravel()[order[ground]]
+    diffuse = np.maximum(towards @ normal, 0) * (1 - shadow)
     shine = light.ambient * (0.7 + 0.3 * facing) + (1 - light.ambient) * diffuse
-    pixel = at[2] / (camera.focal * np.maximum(facing, 0.1))
-    pixel[sky] = 0
-    look = np.concatenate([looks(1), solids.look])  # of the sky: anything
-    colour = _albedo(look, counts, across, along, part, pixel)
-    colour *= 1.25 * light.colour.astype(np.float32)[:, None] * shine
-    colour[:, sky] = _sky(camera, light, ray[:, sky] / length[sky])
-    image = np.empty((h * w, 3), np.float32)
-    image[order] = colour.T
-    return image.reshape(h, w, 3)
+    pixel = reach * ray[2] / (camera.focal * np.maximum(facing, 0.1))
+    albedo = _albedo(solids.look, each, across, along, part, pixel)
+    return albedo * shine * (1.25 * light.colour.astype(np.float32))[:, None]
 
 
-def _on_box(p: np.ndarray, half: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Normals, two surface coordinates and part of the length at points (3, n)."""
-    face = np.abs(p / half[:, None].astype(np.float32)).argmax(0)
-    normal = np.where(face == np.arange(3)[:, None], np.sign(p), 0).astype(np.float32)
-    level = face == 1
-    across = np.where(level, p[0], p[0] + p[2])
-    return normal, across, np.where(level, p[2], p[1]), np.zeros_like(across)
+def _surface(
+    solids: Solids, each: Each, p: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Geometry at points of the solids' surfaces, in the solids' own axes.
 
+    Args:
+        solids: The solids.
+        each: As in :func:`_lit`.
+        p: Points, (3, n).
 
-def _on_cone(p: np.ndarray, size: np.ndarray) -> tuple[np.ndarray, ...]:
-    """The same for a round cone."""
-    length, ra, rb = size.tolist()
-    slope = length * length - (ra - rb) ** 2
-    part = np.zeros_like(p[1])
-    if slope > 0:
-        part = p[1] * (length / slope) - ra * (ra - rb) / slope
-        part = np.minimum(np.maximum(part, 0), 1)
-    normal = p.copy()
-    normal[1] -= part * length
-    return normal, p[0] + 0.5 * p[2], p[1], part
+    Returns:
+        Normals of any length (3, n), places across and along the surface in metres
+        (n,), and the latter as part of a cone's length (n,).
+    """
+    length, ra, rb = np.where(solids.box[:, None], 0, solids.size).T
+    slope = np.maximum(length**2 - (ra - rb) ** 2, 1e-9)
+    per_cone = np.array([length / slope, ra * (ra - rb) / slope, length], np.float32)
+    scale, shift, length = each(per_cone)
+    part = np.minimum(np.maximum(p[1] * scale - shift, 0), 1)
+    round_ = np.stack([p[0], p[1] - part * length, p[2]])
+    box = each(solids.box)
+    half = np.where(solids.box[:, None], solids.size, 1).astype(np.float32)
+    reach = np.abs(p) / each(half.T)
+    face = reach >= np.maximum(np.maximum(reach[0], reach[1]), reach[2])
+    level = box & face[1]
+    across = p[0] + np.where(box, 1 - level, np.float32(0.5)) * p[2]
+    along = np.where(level, p[2], p[1])
+    return np.where(box, p * face, round_), across, along, part
 
 
 def _albedo(
     look: np.ndarray,
-    counts: np.ndarray,
+    each: Each,
     across: np.ndarray,
     along: np.ndarray,
     part: np.ndarray,
@@ -361,30 +454,28 @@ def _albedo(
     """Colours (3, n) of surfaces.
 
     Args:
-        look: Surfaces, each of the next ``counts`` points, array of :data:`LOOK`.
-        counts: Numbers of points, their sum is n.
+        look: Surfaces, array of :data:`LOOK`.
+        each: As in :func:`_lit`.
         across: Place across the surface, metres, (n,).
         along: Place along it, metres, (n,).
         part: The same as a part of its length, (n,).
         pixel: Size of a pixel there, metres, (n,).
     """
-
-    def each(name: str) -> np.ndarray:
-        return np.repeat(look[name].T, counts, axis=-1)
-
-    kx, ky = each('waves')
-    wave = np.clip(4 * np.cos(kx * across) * np.cos(ky * along), -1, 1)
-    fade = np.clip(1.6 - np.maximum(kx, ky) * pixel, 0, 1)  # finer would alias
-    colour = each('colour') + each('step') * (0.5 - 0.5 * wave * fade)
-    np.copyto(colour, each('beyond'), where=part > each('end'))
-    scale = each('scale')
+    kx, ky = each(look['waves'].T)
+    wave = 4 * np.cos(kx * across) * np.cos(ky * along)
+    wave = np.minimum(np.maximum(wave, -1), 1)
+    fade = 1.6 - np.maximum(kx, ky) * pixel  # a finer pattern would alias
+    fade = np.minimum(np.maximum(fade, 0), 1)
+    colour = each(look['colour'].T) + each(look['step'].T) * (0.5 - 0.5 * wave * fade)
+    np.copyto(colour, each(look['beyond'].T), where=part > each(look['end']))
+    scale = each(look['scale'])
     coarse = np.maximum(2 * scale * pixel, 1)
     scale /= (coarse.view(np.int32) & 0x7F800000).view(np.float32)  # power of 2
-    shift = np.repeat(np.arange(len(look), dtype=np.int32), counts)
-    u = (across * scale).astype(np.int32) + 97 * shift
-    v = (along * scale).astype(np.int32) + 57 * shift
+    seed = each(np.arange(len(look), dtype=np.int32))
+    u = (across * scale).astype(np.int32) + 97 * seed
+    v = (along * scale).astype(np.int32) + 57 * seed
     grain = texture().ravel()[((v & 511) << 9) | (u & 511)]
-    return colour * (1 + each('grain') * grain)
+    return colour * (1 + each(look['grain']) * grain)
 
 
 def _sky(camera: Camera, light: Light, ray: np.ndarray) -> np.ndarray:

@@ -1,14 +1,16 @@
 """Scenes of people: sampling, rendering, labels."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import cv2
 import numpy as np
 
 from .body import COCO_DEPTH, H36M_DEPTH, body_solids, coco_points, sample_outfit
 from .camera import Camera
-from .render import Light, Solids, cast, looks, shade, texture
+from .render import ENDLESS, Light, Solids, cast, looks, shade
 from .skeleton import Pose, sample_pose, turn
 
 MIN_PIXELS = 24
@@ -50,7 +52,7 @@ class Scene:
         solids: All surfaces, the ground first.
         light: The light.
         grade: Exposure, contrast, strength of the noise, blur in pixels; (4,).
-        noise: Where in the texture the noise of the image starts, (2,) int.
+        noise: Which noise the image has.
     """
 
     camera: Camera
@@ -58,7 +60,7 @@ class Scene:
     solids: Solids
     light: Light
     grade: np.ndarray
-    noise: np.ndarray
+    noise: int
 
 
 @dataclass
@@ -99,27 +101,28 @@ def _spot(
     rng: np.random.Generator,
     camera: Camera,
     depths: tuple[float, float],
-    taken: list[np.ndarray],
+    taken: list[tuple[float, float]],
     gap: float,
     margin: float,
-) -> np.ndarray:
+) -> tuple[float, float]:
     """A point (x, z) of the ground in view, ``gap`` metres from the taken ones.
 
-    Its line of sight is clear of theirs by a quarter of a metre. After 30 attempts the
-    last draw is returned.
+    Its line of sight is clear of theirs by half of that. After 20 attempts the last
+    draw is returned.
     """
-    for _ in range(30):
-        z = np.exp(rng.uniform(*np.log(depths)))
+    low, high = math.log(depths[0]), math.log(depths[1])
+    for _ in range(20):
+        z = math.exp(rng.uniform(low, high))
         u = rng.uniform(margin, 1 - margin)
         slope = (0.5 - u) * camera.image_size[0] / camera.focal
-        spot = np.array([slope * z, z])
+        x = slope * z
         if all(
-            np.hypot(*(spot - t)) > gap
-            and abs(slope - t[0] / t[1]) * max(z, t[1]) > gap / 2
-            for t in taken
+            math.hypot(x - tx, z - tz) > gap
+            and abs(slope - tx / tz) * max(z, tz) > gap / 2
+            for tx, tz in taken
         ):
             break
-    return spot
+    return x, z
 
 
 def _surface(rng: np.random.Generator, n: int, waves: float) -> np.ndarray:
@@ -142,9 +145,9 @@ def _background(
     far = spots[:, 1].max()
     ground = _surface(rng, 1, 12)
     ground['grain'] *= 0.6
-    out = [_boxes([[0, -1, 0]], [[400, 1, 400]], [0], ground)]
+    out = [_boxes([[0, -1, 0]], [[ENDLESS, 1, ENDLESS]], [0], ground)]
     n = int(rng.integers(2, 8))
-    taken = list(spots)
+    taken = list(map(tuple, spots.tolist()))
     half = rng.uniform(0.15, 0.6, (n, 3)) * [1, 1.4, 0.8]
     for i in range(n):
         reach = 0.7 + np.hypot(half[i, 0], half[i, 2])
@@ -156,7 +159,10 @@ def _background(
         top = rng.uniform(2.5, 4)
         out.append(
             _boxes(
-                [[0, top / 2, wall]], [[60, top / 2, 0.1]], [0], _surface(rng, 1, 25)
+                [[0, top / 2, wall]],
+                [[ENDLESS, top / 2, 0.1]],
+                [0],
+                _surface(rng, 1, 25),
             )
         )
         if rng.random() < 0.6:
@@ -251,7 +257,7 @@ def sample_scene(
     """
     n = int(rng.integers(config.people[0], config.people[1] + 1))
     camera, distance = _sample_camera(rng, config, n)
-    spots: list[np.ndarray] = []
+    spots: list[tuple[float, float]] = []
     people, bodies = [], []
     for i in range(n):
         depths = (max(2.0, distance * 0.75), max(2.2, distance * 1.6))
@@ -278,7 +284,7 @@ def sample_scene(
         sky,
     )
     grade = rng.uniform([0.8, 0.85, 0.005, -1.5], [1.2, 1.1, 0.03, 0.7])
-    noise = rng.integers(0, 512, 2)
+    noise = int(rng.integers(_SHIFTS))
     solids = Solids.join(behind + bodies + front)
     return Scene(camera, people, solids, light, grade, noise)
 
@@ -309,6 +315,15 @@ def _shadow(scene: Scene) -> np.ndarray:
     return cv2.blur(mask, (5, 5))
 
 
+_SHIFTS = 1 << 14
+
+
+@lru_cache(maxsize=4)
+def _white(size: int) -> np.ndarray:
+    rng = np.random.default_rng(6)
+    return rng.standard_normal(size + _SHIFTS, np.float32)
+
+
 def render(scene: Scene) -> Rendering:
     """Draw a scene."""
     depth, index = cast(scene.camera, scene.solids)
@@ -322,7 +337,7 @@ def render(scene: Scene) -> Rendering:
     if blur > 0.3:
         image = cv2.GaussianBlur(image, (5, 5), blur)
     h, w = index.shape
-    grain = np.resize(np.roll(texture(0), scene.noise), (h, w, 3))
+    grain = _white(3 * h * w)[scene.noise : scene.noise + 3 * h * w].reshape(h, w, 3)
     gain, offset = 255 * exposure * contrast, 127.5 * (1 - contrast)
     bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
     image = cv2.addWeighted(

@@ -150,7 +150,8 @@ class Pose:
 
 def unit(v: np.ndarray) -> np.ndarray:
     """Vectors (..., 3) scaled to length 1."""
-    return v / np.maximum(np.linalg.norm(v, axis=-1, keepdims=True), 1e-9)
+    length = np.sqrt(np.einsum('...i,...i', v, v))[..., None]
+    return v / np.maximum(length, 1e-9)
 
 
 def cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
