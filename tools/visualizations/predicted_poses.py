@@ -22,6 +22,8 @@ from mmpose.registry import DATASETS
 from mmpose.structures.bbox import get_warp_matrix
 from mmpose.visualization import PoseLocalVisualizer
 
+import mmpose_pretext  # noqa: F401, so that checkpoints can be read
+
 
 @torch.no_grad()
 def draw(
