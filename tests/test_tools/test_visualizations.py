@@ -1,6 +1,7 @@
 import re
 
 import cv2
+import numpy as np
 import pytest
 
 from mmpose_pretext.datasets.transforms import JigsawShuffle
@@ -99,3 +100,22 @@ def test_learning_curves(load_tool, tmp_path, capsys):
     ):
         assert tool.main([out, '--force', *arguments]) == 1
         assert re.search(message, capsys.readouterr().err)
+
+
+def test_poses_are_drawn_where_they_are(load_tool):
+    tool = load_tool('visualizations/predicted_poses.py')
+    metainfo = dict(
+        skeleton_links=[(0, 1), (1, 2)],
+        skeleton_link_colors=np.array([[255, 0, 0], [0, 255, 0]]),  # RGB
+        keypoint_colors=np.array([[0, 0, 255]] * 3),
+    )
+    points = np.array([[10.2, 20.1], [50.4, 20.0], [50.0, 60.0]])
+    drawn = tool._draw_pose(
+        np.zeros((80, 80, 3), dtype=np.uint8),
+        points,
+        np.array([True, True, False]),
+        metainfo,
+    )
+    assert drawn[20, 10].tolist() == drawn[20, 50].tolist() == [255, 0, 0]
+    assert drawn[20, 30].tolist() == [0, 0, 255]
+    assert drawn[40:].max() == 0  # nothing of the joint that is not annotated

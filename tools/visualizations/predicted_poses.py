@@ -20,7 +20,6 @@ from mmengine.dataset import pseudo_collate
 from mmpose.apis import init_model
 from mmpose.registry import DATASETS
 from mmpose.structures.bbox import get_warp_matrix
-from mmpose.visualization import PoseLocalVisualizer
 
 import mmpose_pretext  # noqa: F401, so that checkpoints can be read
 
@@ -51,34 +50,44 @@ def draw(
     }
     first = next(iter(models.values()))
     dataset = DATASETS.build(first.cfg.test_dataloader.dataset)
-    # OpenCV's backend hands arrays to int(), which NumPy 2.5 refuses
-    visualizer = PoseLocalVisualizer(radius=2, line_width=2, backend='matplotlib')
-    visualizer.set_dataset_meta(dataset.metainfo)
     names = ['annotation', *models]
     rows = [np.hstack([_title(name, size[0]) for name in names])]
     for index in np.linspace(0, len(dataset) - 1, min(num, len(dataset))).astype(int):
         data = dataset[index]
         sample = data['data_samples']
-        image = mmcv.imread(sample.img_path, channel_order='rgb')
         warp = get_warp_matrix(
             sample.input_center, sample.input_scale, 0, output_size=size
         )
+        crop = cv2.warpAffine(mmcv.imread(sample.img_path), warp, size)
         panels = []
         for name in names:
-            if name != 'annotation':
-                sample = models[name].test_step(pseudo_collate([data]))[0]
-            drawn = visualizer.add_datasample(
-                name,
-                image.copy(),
-                sample,
-                draw_gt=name == 'annotation',
-                draw_pred=name != 'annotation',
-                draw_bbox=False,
-                kpt_thr=0.0,
-            )
-            panels.append(cv2.warpAffine(drawn[..., ::-1].copy(), warp, size))
+            if name == 'annotation':
+                pose = sample.gt_instances
+                visible = pose.keypoints_visible[0].reshape(-1) > 0
+            else:
+                pose = models[name].test_step(pseudo_collate([data]))[0].pred_instances
+                visible = np.ones(pose.keypoints.shape[1], dtype=bool)
+            points = cv2.transform(pose.keypoints[:, :, :2].astype(float), warp)[0]
+            panels.append(_draw_pose(crop.copy(), points, visible, dataset.metainfo))
         rows.append(np.hstack(panels))
     return np.vstack(rows)
+
+
+def _draw_pose(crop, points, visible, metainfo) -> np.ndarray:
+    links = zip(
+        metainfo['skeleton_links'], metainfo['skeleton_link_colors'], strict=True
+    )
+    places = [tuple(place) for place in np.round(points).astype(int).tolist()]
+    for (start, end), color in links:
+        if visible[start] and visible[end]:
+            color = color[::-1].tolist()
+            cv2.line(crop, places[start], places[end], color, 2, cv2.LINE_AA)
+    for place, seen, color in zip(
+        places, visible, metainfo['keypoint_colors'], strict=True
+    ):
+        if seen:
+            cv2.circle(crop, place, 3, color[::-1].tolist(), -1, cv2.LINE_AA)
+    return crop
 
 
 def _title(text: str, width: int) -> np.ndarray:
