@@ -1,5 +1,8 @@
 """Cut a crop into patches and put them back in another order."""
 
+import itertools
+import math
+
 import numpy as np
 from mmcv.transforms import BaseTransform
 
@@ -50,6 +53,57 @@ def shuffle_patches(
     return patches.transpose(0, 2, 1, 3, 4).reshape(img.shape)
 
 
+def permutation_set(
+    num_patches: int, num_permutations: int, seed: int = 0
+) -> np.ndarray:
+    """Choose permutations that differ from one another in many places.
+
+    The greedy algorithm of Noroozi and Favaro (arXiv 1603.09246, Algorithm 1): the
+    first permutation is random, and each further one has the largest sum of Hamming
+    distances to those already chosen. They search all 9! permutations. Here all P!
+    are searched if there are no more than 50,000 (P up to 8) or ten times
+    ``num_permutations``, and otherwise that many random ones; and of those with the
+    largest sum, which are many, the one whose smallest distance is largest is chosen.
+
+    Args:
+        num_patches: P, 2 or more.
+        num_permutations: N, from 2 to P!.
+        seed: Seed of the first choice and of the candidates.
+
+    Returns:
+        Different permutations of shape (N, P), the same for the same arguments.
+
+    Raises:
+        ValueError: If ``num_permutations`` is out of its range.
+    """
+    available = math.factorial(num_patches)
+    if not isinstance(num_permutations, int) or not 2 <= num_permutations <= available:
+        raise ValueError(
+            'num_permutations must be a whole number from 2 to the number of '
+            f'permutations of {num_patches} patches, {available}, but got '
+            f'{num_permutations!r}'
+        )
+    rng = np.random.RandomState(seed)  # its stream is the same in every NumPy
+    num_candidates = max(50_000, 10 * num_permutations)
+    if available <= num_candidates:
+        every = itertools.permutations(range(num_patches))
+        candidates = rng.permutation(np.array(list(every)))
+    else:
+        candidates = rng.rand(num_candidates, num_patches).argsort(axis=1)
+    candidates = np.ascontiguousarray(candidates.T)
+
+    chosen = [0]
+    total, nearest = 0, num_patches  # distances from the chosen to each candidate
+    while len(chosen) < num_permutations:
+        distances = (candidates != candidates[:, chosen[-1:]]).sum(axis=0)
+        total += distances
+        nearest = np.minimum(nearest, distances)
+        score = total + nearest / (num_patches + 1)
+        score[nearest == 0] = -1  # those chosen, and their duplicates
+        chosen.append(score.argmax())
+    return candidates[:, chosen].T
+
+
 @TRANSFORMS.register_module()
 class JigsawShuffle(BaseTransform):
     """Make a jigsaw puzzle of a person crop, and a pose of its solution.
@@ -79,6 +133,11 @@ class JigsawShuffle(BaseTransform):
         - keypoints: The same in the coordinates of the photograph, as the
           model's predictions are returned.
         - keypoints_visible: Shape (1, P), ones.
+        - pretext_label (only with ``num_permutations``): Shape (1,), int64, the
+          index of the permutation. Unless
+          :class:`mmpose.datasets.transforms.GenerateTarget` follows,
+          ``label_mapping_table`` makes ``PackPoseInputs`` pack it as
+          ``gt_instance_labels.pretext_labels``.
 
     Args:
         grid: Rows and columns of the puzzle.
@@ -92,6 +151,11 @@ class JigsawShuffle(BaseTransform):
         seed: If given, the puzzle depends on this seed and the index of the
             sample only: fixed puzzles for validation. Default: drawn from NumPy's
             global generator, which MMEngine seeds in each worker.
+        num_permutations: If given, the permutation is one of this many, chosen by
+            :func:`permutation_set`, and its index is a label to be classified.
+            Default: any permutation, and no label.
+        permutation_seed: Seed of :func:`permutation_set`. A network knows the
+            labels of one seed only.
 
     Raises:
         ValueError: If an argument is out of its range, or the crop cannot be cut
@@ -106,6 +170,8 @@ class JigsawShuffle(BaseTransform):
         color_jitter: float = 0.0,
         exclude_identity: bool = False,
         seed: int | None = None,
+        num_permutations: int | None = None,
+        permutation_seed: int = 0,
     ) -> None:
         self.grid = check_grid(grid)
         for name, value in (('gap', gap), ('jitter', jitter)):
@@ -123,6 +189,14 @@ class JigsawShuffle(BaseTransform):
         self.color_jitter = color_jitter
         self.exclude_identity = exclude_identity
         self.seed = seed
+        self.num_permutations = num_permutations
+        self.permutation_seed = permutation_seed
+        self.permutations = None
+        if num_permutations is not None:
+            num_patches = self.grid[0] * self.grid[1]
+            self.permutations = permutation_set(
+                num_patches, num_permutations, permutation_seed
+            )
 
     def transform(self, results: dict) -> dict:
         """Shuffle ``results['img']`` and set the keypoints."""
@@ -145,7 +219,7 @@ class JigsawShuffle(BaseTransform):
         rng = np.random  # the generator that MMEngine seeds
         if self.seed is not None:
             rng = np.random.RandomState([self.seed, results['sample_idx']])
-        permutation = self._draw_permutation(rng)
+        permutation, label = self._draw_permutation(rng)
         shifts = None
         if self.jitter:
             shifts = rng.randint(-self.jitter, self.jitter + 1, (rows * cols, 2))
@@ -178,20 +252,29 @@ class JigsawShuffle(BaseTransform):
         results['keypoints_visible'] = np.ones((1, rows * cols), dtype=np.float32)
         results['jigsaw_grid'] = self.grid
         results['jigsaw_permutation'] = permutation
+        if label is not None:
+            results['pretext_label'] = np.array([label], dtype=np.int64)
+            results['label_mapping_table'] = dict(pretext_label='pretext_labels')
         return results
 
-    def _draw_permutation(self, rng) -> np.ndarray:
-        num_patches = self.grid[0] * self.grid[1]
-        identity = np.arange(num_patches)
-        permutation = rng.permutation(num_patches)
-        while self.exclude_identity and (permutation == identity).all():
-            permutation = rng.permutation(num_patches)
-        return permutation
+    def _draw_permutation(self, rng) -> tuple[np.ndarray, int | None]:
+        identity = np.arange(self.grid[0] * self.grid[1])
+        label = None
+        while True:
+            if self.permutations is None:
+                permutation = rng.permutation(len(identity))
+            else:
+                label = rng.randint(len(self.permutations))
+                permutation = self.permutations[label].copy()
+            if not (self.exclude_identity and (permutation == identity).all()):
+                return permutation, label
 
     def __repr__(self) -> str:
         """Return the arguments."""
         return (
             f'{type(self).__name__}(grid={self.grid}, gap={self.gap}, '
             f'jitter={self.jitter}, color_jitter={self.color_jitter}, '
-            f'exclude_identity={self.exclude_identity}, seed={self.seed})'
+            f'exclude_identity={self.exclude_identity}, seed={self.seed}, '
+            f'num_permutations={self.num_permutations}, '
+            f'permutation_seed={self.permutation_seed})'
         )

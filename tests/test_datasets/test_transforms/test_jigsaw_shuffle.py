@@ -1,9 +1,15 @@
+import itertools
+
 import numpy as np
 import pytest
-from mmpose.datasets.transforms import GenerateTarget
+import torch
+from mmpose.datasets.transforms import GenerateTarget, PackPoseInputs
 
 from mmpose_pretext.datasets.transforms import JigsawShuffle
-from mmpose_pretext.datasets.transforms.jigsaw_shuffle import shuffle_patches
+from mmpose_pretext.datasets.transforms.jigsaw_shuffle import (
+    permutation_set,
+    shuffle_patches,
+)
 
 
 def make_results(height=128, width=96, sample_idx=0, seed=0):
@@ -182,6 +188,9 @@ def test_crop_that_does_not_fit(arguments, message):
         (dict(grid=(4, 3), gap=-1), 'gap must be.*got -1'),
         (dict(grid=(4, 3), jitter=1.5), 'jitter must be.*got 1.5'),
         (dict(grid=(4, 3), color_jitter=2), 'color_jitter must be in .*got 2'),
+        (dict(grid=(1, 3), num_permutations=7), 'num_permutations .* 3 .* 6, .*got 7'),
+        (dict(grid=(4, 3), num_permutations=1), 'num_permutations must be.*got 1'),
+        (dict(grid=(4, 3), num_permutations=9.5), 'num_permutations must.*got 9.5'),
     ],
 )
 def test_bad_arguments(arguments, message):
@@ -191,3 +200,112 @@ def test_bad_arguments(arguments, message):
 
 def test_repr_names_the_arguments():
     assert 'grid=(4, 3), gap=2' in repr(JigsawShuffle(grid=(4, 3), gap=2))
+
+
+def hamming(first, second):
+    return sum(a != b for a, b in zip(first, second, strict=True))
+
+
+@pytest.mark.parametrize(
+    ('num_patches', 'num_permutations'), [(2, 2), (4, 24), (5, 60)]
+)
+def test_permutation_set_equals_the_slow_greedy_choice(num_patches, num_permutations):
+    chosen = list(map(tuple, permutation_set(num_patches, num_permutations, seed=3)))
+    assert len(chosen) == num_permutations
+    left = set(itertools.permutations(range(num_patches)))
+    left.remove(chosen[0])
+    for n in range(1, num_permutations):
+
+        def key(permutation, before=chosen[:n]):
+            distances = [hamming(permutation, other) for other in before]
+            return sum(distances), min(distances)
+
+        assert key(chosen[n]) == max(map(key, left))
+        left.remove(chosen[n])
+
+
+def test_permutations_of_many_patches_are_far_apart():
+    chosen = permutation_set(12, 100)
+    assert chosen.shape == (100, 12)
+    np.testing.assert_array_equal(np.sort(chosen), np.tile(np.arange(12), (100, 1)))
+    distances = [hamming(p, q) for p, q in itertools.combinations(chosen.tolist(), 2)]
+    assert (
+        np.mean(distances) > 11.1
+    )  # of random permutations: 11.00, standard error 0.01
+    assert min(distances) == 7  # of 100 random permutations: mostly 6
+
+
+def test_permutation_set_is_that_of_its_seed():
+    """A trained network knows the permutations by their index."""
+    first = permutation_set(12, 3, seed=0)
+    expected = [
+        [9, 4, 6, 11, 3, 0, 2, 5, 1, 10, 7, 8],
+        [3, 1, 8, 5, 11, 9, 0, 10, 4, 6, 2, 7],
+        [0, 5, 7, 2, 9, 11, 4, 6, 3, 8, 10, 1],
+    ]
+    np.testing.assert_array_equal(first, expected)
+    np.testing.assert_array_equal(permutation_set(12, 5, seed=0)[:3], first)
+    assert not np.array_equal(permutation_set(12, 3, seed=1), first)
+
+
+def test_duplicates_among_the_candidates_are_not_chosen():
+    # 50,000 draws of 9! = 362,880 repeat some
+    chosen = permutation_set(9, 1000, seed=0)
+    assert len(np.unique(chosen, axis=0)) == 1000
+
+
+def test_label_names_the_permutation_of_the_picture():
+    transform = JigsawShuffle(grid=(4, 3), num_permutations=7, permutation_seed=2)
+    permutations = permutation_set(12, 7, seed=2)
+    np.random.seed(0)
+    seen = set()
+    for _ in range(60):
+        results = make_results()
+        before = results['img'].copy()
+        results = transform.transform(results)
+        assert results['pretext_label'].dtype == np.int64
+        assert results['pretext_label'].shape == (1,)
+        permutation = permutations[results['pretext_label'].item()]
+        np.testing.assert_array_equal(
+            results['img'], shuffle_slowly(before, permutation, (4, 3), None)
+        )
+        np.testing.assert_array_equal(results['jigsaw_permutation'], permutation)
+        seen.add(results['pretext_label'].item())
+    assert seen == set(range(7))
+
+
+def test_stock_packing_finds_the_label():
+    np.random.seed(0)
+    results = JigsawShuffle(grid=(4, 3), num_permutations=7).transform(make_results())
+    sample = PackPoseInputs().transform(results)['data_samples']
+    labels = sample.gt_instance_labels.pretext_labels
+    assert labels.dtype == torch.int64
+    assert labels.tolist() == results['pretext_label'].tolist()
+
+
+def test_seed_fixes_the_label_of_a_sample():
+    transform = JigsawShuffle(grid=(4, 3), num_permutations=20, seed=7)
+    draws = []
+    for global_seed in (1, 2):
+        np.random.seed(global_seed)
+        results = [transform.transform(make_results(sample_idx=n)) for n in range(9)]
+        draws.append([result['pretext_label'].item() for result in results])
+    assert draws[0] == draws[1]
+    assert len(set(draws[0])) > 1
+
+
+def test_exclude_identity_from_a_permutation_set():
+    np.random.seed(0)
+    transform = JigsawShuffle(grid=(1, 2), num_permutations=2, exclude_identity=True)
+    for _ in range(20):
+        results = transform.transform(make_results())
+        np.testing.assert_array_equal(results['jigsaw_permutation'], [1, 0])
+
+
+def test_without_num_permutations_nothing_has_changed():
+    """The puzzle that a seed gave before there were permutation sets."""
+    results = JigsawShuffle(grid=(4, 3), seed=7).transform(make_results(sample_idx=5))
+    expected = np.random.RandomState([7, 5]).permutation(12)
+    np.testing.assert_array_equal(results['jigsaw_permutation'], expected)
+    assert 'pretext_label' not in results
+    assert 'label_mapping_table' not in results

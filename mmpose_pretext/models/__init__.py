@@ -1,0 +1,3 @@
+"""Models."""
+
+from .heads import *  # noqa: F403
