@@ -1,6 +1,7 @@
 """Datasets and transforms."""
 
 from . import transforms
+from .label_fraction import LabelFraction
 from .person_crop_dataset import PersonCropDataset
 
-__all__ = ['PersonCropDataset', 'transforms']
+__all__ = ['LabelFraction', 'PersonCropDataset', 'transforms']

@@ -8,7 +8,14 @@ seed, length, last metrics and their curve. `tables` replaces every block
     <!-- end of table -->
 
 of a README by a table of the json files in FOLDER (relative to the README), one row a
-run, in the order of the files' names.
+run, in the order of the files' names. A block
+
+    <!-- study: FOLDER METRIC -->
+    ...
+    <!-- end of study -->
+
+is replaced by the table of a label-efficiency study (see label_efficiency.py), and its
+plot FOLDER.png is drawn.
 
 Examples:
     python tools/benchmarks/results.py collect work_dirs/NAME \
@@ -17,22 +24,36 @@ Examples:
 """
 
 import argparse
+import csv
+import io
 import json
 import re
 import sys
 from pathlib import Path
 
+import matplotlib
+import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.runner import CheckpointLoader
+from scipy import stats
 
 import mmpose_pretext  # noqa: F401, so that checkpoints can be read
+
+matplotlib.use('Agg')
+from matplotlib import pyplot as plt  # noqa: E402
 
 BLOCK = re.compile(
     r'(<!-- table: (?P<folder>\S+) (?P<metrics>[^>]*?) -->\n)'
     r'.*?(<!-- end of table -->)',
     re.DOTALL,
 )
+STUDY_BLOCK = re.compile(
+    r'(<!-- study: (?P<folder>\S+) (?P<metric>\S+) -->\n)'
+    r'.*?(<!-- end of study -->)',
+    re.DOTALL,
+)
+MODES = ('full', 'few-layer', 'frozen')
 
 
 def collect(work_dir: str, label: str) -> dict:
@@ -119,11 +140,265 @@ def make_table(folder: Path, metrics: list[str]) -> str:
     return '\n'.join(rows) + '\n'
 
 
-def fill_tables(readme: Path) -> str:
+def read_study(folder: Path) -> list[dict]:
+    """Read the results of a label-efficiency study.
+
+    Args:
+        folder: Folder of json files that ``RunResultHook`` wrote.
+
+    Returns:
+        The results, in the order of the files' names.
+
+    Raises:
+        FileNotFoundError: If the folder holds no json file.
+        ValueError: If a file is no such result, or is of another network, data
+            set or purpose than the others.
+    """
+    files = sorted(folder.glob('*.json'))
+    if not files:
+        raise FileNotFoundError(f'{folder} holds no json file')
+    runs = []
+    for file in files:
+        run = json.loads(file.read_text())
+        if 'fraction' not in run.get('info', {}):
+            raise ValueError(f'{file} is no result of label_efficiency.py')
+        runs.append(run)
+        for key in ('config', 'evaluated_on', 'purpose'):
+            if run['info'][key] != runs[0]['info'][key]:
+                raise ValueError(
+                    f'{file} has {key}={run["info"][key]!r}, but {files[0]} has '
+                    f'{runs[0]["info"][key]!r}; they cannot share a table'
+                )
+    return runs
+
+
+def paired_interval(
+    differences: list[float], kind: str = 't', level: float = 0.95
+) -> tuple[float, float] | None:
+    """Return a confidence interval of the mean of paired differences.
+
+    Args:
+        differences: One difference a seed.
+        kind: ``'t'``, Student's interval: right for few seeds if differences are
+            about normal; or ``'bootstrap'``, the percentile interval of 10,000
+            resamples (Efron, 1979), too narrow below some ten seeds.
+        level: Confidence level.
+
+    Returns:
+        Lower and upper end; None for less than two differences.
+    """
+    values = np.asarray(differences, dtype=float)
+    if len(values) < 2:
+        return None
+    if kind == 'bootstrap':
+        draws = np.random.default_rng(0).choice(values, (10_000, len(values)))
+        ends = np.quantile(draws.mean(axis=1), [(1 - level) / 2, (1 + level) / 2])
+        return tuple(ends.tolist())
+    half = stats.t.ppf((1 + level) / 2, len(values) - 1)
+    half *= values.std(ddof=1) / len(values) ** 0.5
+    return values.mean() - half, values.mean() + half
+
+
+def summarize(
+    runs: list[dict], metric: str, baseline: str = 'scratch', interval: str = 't'
+) -> dict:
+    """Put the results of a study in order.
+
+    Args:
+        runs: Results, as from :func:`read_study`.
+        metric: Name of the metric.
+        baseline: Initialization that the others are compared with.
+        interval: Kind of interval, see :func:`paired_interval`.
+
+    Returns:
+        ``metric``, ``unit`` (``'%'`` if all values are fractions, which then are
+        multiplied by 100), ``baseline``, ``interval``, ``fractions``, ``info`` of
+        the study, and ``rows``: a dict for each initialization and mode with its
+        ``init``, ``mode`` and ``cells``: by fraction the ``values`` by seed,
+        ``mean``, ``sd`` (of the sample; None for one seed), ``images`` seen in
+        the fine-tuning, and, over the seeds that the baseline has as well,
+        ``difference`` (mean), its ``interval`` and the number of ``pairs``.
+
+    Raises:
+        ValueError: If a run has no such metric or the baseline did not run.
+    """
+    for run in runs:
+        if metric not in run['metrics']:
+            raise ValueError(
+                f'there is no metric {metric!r}, but {", ".join(run["metrics"])}'
+            )
+    inits = list(dict.fromkeys(run['info']['init'] for run in runs))
+    if baseline not in inits:
+        raise ValueError(f'no run has the baseline {baseline!r}, but only {inits}')
+    inits.sort(key=lambda name: (name != baseline, not name.startswith(baseline), name))
+    modes = [m for m in MODES if any(run['info']['mode'] == m for run in runs)]
+    fractions = sorted({run['info']['fraction'] for run in runs})
+    fractional = all(abs(run['metrics'][metric]) <= 1 for run in runs)
+    scale = 100 if fractional else 1
+
+    def runs_of(init: str, mode: str, fraction: float) -> dict[int, dict]:
+        wanted = dict(init=init, mode=mode, fraction=fraction)
+        return {
+            run['seed']: run
+            for run in runs
+            if all(run['info'][key] == value for key, value in wanted.items())
+        }
+
+    def cell(init: str, mode: str, fraction: float) -> dict | None:
+        own = runs_of(init, mode, fraction)
+        if not own:
+            return None
+        other = runs_of(baseline, mode, fraction)
+        values = {seed: scale * own[seed]['metrics'][metric] for seed in sorted(own)}
+        differences = [
+            values[seed] - scale * other[seed]['metrics'][metric]
+            for seed in values
+            if seed in other and init != baseline
+        ]
+        array = np.array(list(values.values()))
+        return dict(
+            values=values,
+            mean=array.mean().item(),
+            sd=array.std(ddof=1).item() if len(array) > 1 else None,
+            images=own[next(iter(values))]['images'],
+            difference=np.mean(differences).item() if differences else None,
+            interval=paired_interval(differences, interval),
+            pairs=len(differences),
+        )
+
+    rows = []
+    for mode in modes:
+        for init in inits:
+            cells = {f: cell(init, mode, f) for f in fractions}
+            if any(cells.values()):
+                rows.append(dict(init=init, mode=mode, cells=cells))
+    info = dict(runs[0]['info'])
+    info['selected_split'] = any(run['info']['selected_split'] for run in runs)
+    return dict(
+        metric=metric,
+        unit='%' if fractional else '',
+        baseline=baseline,
+        interval=interval,
+        fractions=fractions,
+        info=info,
+        rows=rows,
+    )
+
+
+def _row_label(row: dict) -> str:
+    return row['init'] + ('' if row['mode'] == 'full' else f' ({row["mode"]})')
+
+
+def study_table(summary: dict) -> str:
+    """Make the Markdown table of a study.
+
+    Args:
+        summary: What :func:`summarize` returns.
+
+    Returns:
+        Two tables, of values and of differences, with what they mean above.
+    """
+    info, fractions = summary['info'], summary['fractions']
+    cells = [cell for row in summary['rows'] for cell in row['cells'].values() if cell]
+    counts = sorted({len(cell['values']) for cell in cells})
+    seeds = ' or '.join(map(str, counts)) + (' seed' if counts == [1] else ' seeds')
+    files = ', '.join(Path(file['file']).name for file in info['evaluated_on'])
+    unit = ', in %,' if summary['unit'] else ''
+    kind = dict(t="Student's t", bootstrap='bootstrap')[summary['interval']]
+    intro = (
+        f'{summary["metric"]}{unit} of `{info["config"]}` on {files} after the last '
+        f'iteration: mean ± standard deviation of {seeds}.'
+    )
+    if info['purpose'] == 'choose':
+        intro += ' **Runs to choose hyper-parameters by, not a result.**'
+    if info['selected_split']:
+        intro += ' **Hyper-parameters were chosen on this very set.**'
+    columns = ' | '.join(f'{100 * fraction:g} % of labels' for fraction in fractions)
+    head = f'| initialization | {columns} |\n|---|' + '---:|' * len(fractions)
+
+    def lines(shown) -> str:
+        return '\n'.join(
+            f'| {_row_label(row)} | '
+            + ' | '.join(shown(row['cells'][f]) for f in fractions)
+            + ' |'
+            for row in summary['rows']
+        )
+
+    def value(cell: dict | None) -> str:
+        if cell is None:
+            return '-'
+        spread = '' if cell['sd'] is None else f' ± {cell["sd"]:.1f}'
+        return f'{cell["mean"]:.1f}{spread}'
+
+    def difference(cell: dict | None) -> str:
+        if cell is None or cell['difference'] is None:
+            return '-'
+        ends = cell['interval']
+        ends = '' if ends is None else f' [{ends[0]:+.1f}, {ends[1]:+.1f}]'
+        return f'{cell["difference"]:+.1f}{ends}'
+
+    return (
+        f'{intro}\n\n{head}\n{lines(value)}\n\n'
+        f'Difference to {summary["baseline"]}, paired by seed, with its 95 % interval '
+        f'({kind}):\n\n{head}\n{lines(difference)}\n'
+    )
+
+
+def study_csv(summary: dict) -> str:
+    """Make a CSV of a study: a line for each initialization, mode, fraction, seed.
+
+    Args:
+        summary: What :func:`summarize` returns.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator='\n')
+    writer.writerow(['init', 'mode', 'fraction', 'seed', 'images', summary['metric']])
+    for row in summary['rows']:
+        for fraction, cell in row['cells'].items():
+            for seed, value in (cell or dict(values={}))['values'].items():
+                writer.writerow(
+                    [row['init'], row['mode'], fraction, seed, cell['images'], value]
+                )
+    return text.getvalue()
+
+
+def study_plot(summary: dict, out: Path) -> None:
+    """Plot the metric against the fraction of labels, one line an initialization.
+
+    Args:
+        summary: What :func:`summarize` returns.
+        out: Picture to write. Bars show the standard deviation.
+    """
+    figure, axis = plt.subplots(figsize=(6, 4))
+    for row in summary['rows']:
+        cells = {f: cell for f, cell in row['cells'].items() if cell}
+        axis.errorbar(
+            [100 * fraction for fraction in cells],
+            [cell['mean'] for cell in cells.values()],
+            yerr=[cell['sd'] or 0 for cell in cells.values()],
+            label=_row_label(row),
+            marker='o',
+            capsize=3,
+        )
+    axis.set_xscale('log')
+    ticks = [100 * fraction for fraction in summary['fractions']]
+    axis.set_xticks(ticks, [f'{tick:g}' for tick in ticks])
+    axis.minorticks_off()
+    axis.set_xlabel('labelled images, %')
+    axis.set_ylabel(summary['metric'] + (', %' if summary['unit'] else ''))
+    axis.grid(alpha=0.3)
+    axis.legend()
+    figure.tight_layout()
+    figure.savefig(out, dpi=120, metadata={'Software': None})
+    plt.close(figure)
+
+
+def fill_tables(readme: Path, plots: bool = False) -> str:
     """Return the text of a README with its tables made anew.
 
     Args:
         readme: The file.
+        plots: Whether to draw the plots of studies as well.
 
     Returns:
         Its text, with every block replaced.
@@ -132,14 +407,24 @@ def fill_tables(readme: Path) -> str:
         ValueError: If it has no block.
     """
     text = readme.read_text()
-    if not BLOCK.search(text):
-        raise ValueError(f'{readme} has no block <!-- table: FOLDER METRIC ... -->')
+    if not BLOCK.search(text) and not STUDY_BLOCK.search(text):
+        raise ValueError(
+            f'{readme} has no block <!-- table: FOLDER METRIC ... --> or '
+            '<!-- study: FOLDER METRIC -->'
+        )
 
     def fill(found: re.Match) -> str:
         folder = readme.parent / found['folder']
         return found[1] + make_table(folder, found['metrics'].split()) + found[4]
 
-    return BLOCK.sub(fill, text)
+    def fill_study(found: re.Match) -> str:
+        folder = readme.parent / found['folder']
+        summary = summarize(read_study(folder), found['metric'])
+        if plots:
+            study_plot(summary, folder.with_suffix('.png'))
+        return found[1] + study_table(summary) + found[4]
+
+    return STUDY_BLOCK.sub(fill_study, BLOCK.sub(fill, text))
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -166,7 +451,7 @@ def main(argv: list[str] | None = None) -> int:
             out.write_text(json.dumps(result, indent=1) + '\n')
         else:
             for path in map(Path, args.readme):
-                path.write_text(fill_tables(path))
+                path.write_text(fill_tables(path, plots=True))
     except (OSError, ValueError) as error:
         print(f'results.py: {error}', file=sys.stderr)
         return 1

@@ -1,0 +1,162 @@
+"""A part of the labels of a dataset."""
+
+import hashlib
+import math
+from collections.abc import Hashable, Sequence
+
+import numpy as np
+from mmengine.dataset import BaseDataset
+from mmpose.datasets import CombinedDataset
+
+from mmpose_pretext.registry import DATASETS
+
+
+def _draw(seed: int, key: Hashable) -> float:
+    """Return a number in [0, 1) that depends on the seed and the key only."""
+    digest = hashlib.sha256(f'{seed}:{key}'.encode()).digest()
+    return int.from_bytes(digest[:6], 'big') / 2**48
+
+
+def fraction_order(
+    ids: Sequence[Hashable], seed: int, strata: Sequence[Hashable] | None = None
+) -> list[int]:
+    """Order items so that the first m are the random choice of m of them.
+
+    An item's place is drawn from the seed and its id alone, so choices of
+    different sizes are nested and do not depend on the order of the items, the
+    version of NumPy or the machine.
+
+    Args:
+        ids: An id of each of the N items, such as the image's.
+        seed: Seed of the choice.
+        strata: A label of each item. If given, the first m items hold of each of
+            the strata the share m / N, to within one item.
+
+    Returns:
+        The N indices of the items, in order.
+    """
+    draws = [_draw(seed, key) for key in ids]
+    if strata is None:
+        places = draws
+    else:
+        members: dict[Hashable, list[int]] = {}
+        for index in sorted(range(len(ids)), key=draws.__getitem__):
+            members.setdefault(strata[index], []).append(index)
+        places = [0.0] * len(ids)
+        for stratum, indices in members.items():
+            # evenly spaced from a random start, so that small strata do not meet
+            start = _draw(seed, f'stratum {stratum}')
+            for rank, index in enumerate(indices):
+                places[index] = (rank + start) / len(indices)
+    return sorted(range(len(ids)), key=lambda i: (places[i], draws[i]))
+
+
+@DATASETS.register_module()
+class LabelFraction:
+    """The samples of a random, seeded fraction of a dataset's images.
+
+    The unit is the image, which an annotator opens once: all people of a chosen
+    image are kept. Fractions of one seed are nested: 5 % are within 10 %.
+
+    Use, over any dataset that derives from MMEngine's ``BaseDataset``, as all of
+    MMPose do::
+
+        train_dataloader = dict(
+            dataset=dict(
+                type='mmpose_pretext.LabelFraction',
+                fraction=0.1,
+                dataset=dict(type='CocoDataset', ...),
+            )
+        )
+
+    To take a fraction of each dataset in a ``CombinedDataset``, wrap each.
+
+    Args:
+        dataset: Dataset or its config.
+        fraction: Fraction of the images, in (0, 1], rounded up to whole images.
+        seed: Seed of the choice.
+        stratify: Key of the samples (as in ``get_data_info``) whose values the
+            fraction should hold in the proportions of the whole, or
+            ``'num_keypoints'``: the number of labelled keypoints of an image. An
+            image with several people takes the value of the first, but for
+            ``'num_keypoints'``, where it takes their sum.
+
+    Raises:
+        TypeError: If the dataset cannot give a subset.
+        ValueError: If the fraction is outside (0, 1], the dataset is empty, or
+            the samples do not have the key ``stratify``.
+    """
+
+    def __init__(
+        self,
+        dataset: BaseDataset | dict,
+        fraction: float,
+        seed: int = 0,
+        stratify: str | None = None,
+    ) -> None:
+        if not 0 < fraction <= 1:
+            raise ValueError(f'fraction must be in (0, 1], but got {fraction!r}')
+        self.dataset = DATASETS.build(dataset) if isinstance(dataset, dict) else dataset
+        if not isinstance(self.dataset, BaseDataset) or isinstance(
+            self.dataset, CombinedDataset
+        ):
+            raise TypeError(
+                'LabelFraction needs a dataset that derives from '
+                "MMEngine's BaseDataset and has samples of its own, but got "
+                f'{type(self.dataset).__name__}; wrap the datasets within it'
+            )
+        self.fraction = fraction
+        self.seed = seed
+        self.stratify = stratify
+        self.full_init()
+
+    def full_init(self) -> None:
+        """Load the dataset and reduce it to the fraction, once."""
+        if getattr(self, '_reduced', False):
+            return
+        self.dataset.full_init()
+        images: dict[Hashable, list[int]] = {}
+        values: dict[Hashable, Hashable] = {}
+        for index in range(len(self.dataset)):
+            info = self.dataset.get_data_info(index)
+            image = info.get('img_id', info.get('img_path', index))
+            if isinstance(image, np.generic):
+                image = image.item()
+            images.setdefault(image, []).append(index)
+            if self.stratify == 'num_keypoints':
+                labelled = int(np.count_nonzero(info['keypoints_visible']))
+                values[image] = values.get(image, 0) + labelled
+            elif self.stratify is not None:
+                if self.stratify not in info:
+                    raise ValueError(
+                        f'stratify={self.stratify!r} is no key of the samples of '
+                        f'{type(self.dataset).__name__}; they have {sorted(info)}'
+                    )
+                values.setdefault(image, str(info[self.stratify]))
+        if not images:
+            raise ValueError('there is nothing to take a fraction of: no sample')
+        ids = list(images)
+        strata = [values[image] for image in ids] if values else None
+        order = fraction_order(ids, self.seed, strata)
+        # the small number: 0.07 * 100 is 7.000000000000001
+        count = math.ceil(self.fraction * len(ids) - 1e-9)
+        chosen = sorted(i for unit in order[:count] for i in images[ids[unit]])
+        self.dataset.get_subset_(chosen)
+        self._reduced = True
+
+    @property
+    def metainfo(self) -> dict:
+        """Metainfo of the dataset."""
+        return self.dataset.metainfo
+
+    def get_data_info(self, idx: int) -> dict:
+        """Return the annotation of a sample of the fraction."""
+        return self.dataset.get_data_info(idx)
+
+    def __len__(self) -> int:
+        """Return the number of samples in the fraction."""
+        return len(self.dataset)
+
+    def __getitem__(self, idx: int) -> dict:
+        """Return a sample of the fraction, after the dataset's pipeline."""
+        return self.dataset[idx]

@@ -1,0 +1,162 @@
+import json
+from collections import Counter
+
+import numpy as np
+import pytest
+from mmengine.dataset import BaseDataset
+from mmpose.registry import DATASETS
+
+from mmpose_pretext.datasets import LabelFraction
+from mmpose_pretext.datasets.label_fraction import fraction_order
+
+
+class Numbers(BaseDataset):
+    """Samples with an image each of two, a kind and keypoints."""
+
+    def load_data_list(self):
+        return [
+            dict(
+                number=i,
+                img_id=i // 2,
+                kind='rare' if i // 2 % 10 == 0 else 'common',
+                keypoints_visible=np.ones((1, 3 if i % 4 else 1)),
+            )
+            for i in range(200)
+        ]
+
+
+def chosen(fraction, **kwargs):
+    dataset = LabelFraction(Numbers(), fraction, **kwargs)
+    return [dataset[i]['number'] for i in range(len(dataset))]
+
+
+def test_images_are_kept_whole_and_fractions_nested():
+    fractions = [0.05, 0.07, 0.1, 0.25, 1.0]
+    parts = [chosen(fraction, seed=3) for fraction in fractions]
+    assert [len(part) for part in parts] == [10, 14, 20, 50, 200]
+    for small, large in zip(parts, parts[1:], strict=False):
+        assert set(small) < set(large)
+    for part in parts:
+        assert part == sorted(part)
+        assert set(Counter(n // 2 for n in part).values()) == {2}
+    assert chosen(0.25, seed=3) == parts[3]
+    assert chosen(0.25, seed=4) != parts[3]
+
+
+def test_fraction_is_rounded_up_to_an_image():
+    assert len(chosen(0.001)) == 2
+    assert len(chosen(0.051)) == 12
+
+
+def test_choice_depends_on_ids_not_on_their_order():
+    ids = [f'{i}.jpg' for i in range(50)]
+    order = [ids[i] for i in fraction_order(ids, seed=0)]
+    backwards = ids[::-1]
+    assert [backwards[i] for i in fraction_order(backwards, seed=0)] == order
+    # of a set without some images, the order of the others is the same
+    some = ids[::3]
+    kept = [some[i] for i in fraction_order(some, seed=0)]
+    assert kept == [i for i in order if i in some]
+
+
+def test_choice_is_the_same_everywhere():
+    assert fraction_order(list(range(8)), seed=0) == [7, 4, 3, 2, 6, 0, 5, 1]
+
+
+def test_choice_is_uniform():
+    counts = Counter(
+        index for seed in range(400) for index in fraction_order(range(10), seed)[:3]
+    )
+    # 400 draws of 3 of 10: mean 120, standard deviation 9.2
+    assert all(abs(counts[i] - 120) < 45 for i in range(10))
+
+
+@pytest.mark.parametrize('seed', range(5))
+def test_strata_keep_their_share_in_every_prefix(seed):
+    strata = ['a'] * 60 + ['b'] * 30 + ['c'] * 10
+    order = fraction_order(range(100), seed, strata)
+    assert sorted(order) == list(range(100))
+    for count in range(1, 101):
+        held = Counter(strata[i] for i in order[:count])
+        for name, total in dict(a=60, b=30, c=10).items():
+            # a stratum is at most one item away from its share, and so are the
+            # others that take its place
+            assert abs(held[name] - total * count / 100) <= 2
+
+
+def test_small_strata_do_not_meet():
+    """Strata of one item each are chosen as without strata: at random."""
+    firsts = {fraction_order(range(20), seed, range(20))[0] for seed in range(40)}
+    assert len(firsts) > 10
+
+
+def test_stratify_by_key_and_by_keypoints():
+    part = chosen(0.2, stratify='kind')
+    images = {n // 2 for n in part}
+    assert sum(image % 10 == 0 for image in images) == 2
+    # an image has 4 labelled keypoints (1 + 3), or 6 (3 + 3): half of them each
+    images = {n // 2 for n in chosen(0.1, stratify='num_keypoints')}
+    assert sum(image % 2 == 0 for image in images) == 5
+
+
+def test_samples_outside_of_the_fraction_are_never_drawn():
+    """BaseDataset replaces a sample that fails by another: not by a hidden one."""
+    dataset = Numbers(pipeline=[])
+    wrapped = LabelFraction(dataset, 0.05)
+    visible = {wrapped[i]['number'] for i in range(len(wrapped))}
+    drawn = {dataset[dataset._rand_another()]['number'] for _ in range(200)}
+    assert drawn == visible
+
+
+def test_wraps_a_stock_dataset_from_a_config(tmp_path):
+    keypoints = [10, 10, 2] * 17
+    content = dict(
+        images=[dict(id=i, file_name=f'{i}.jpg', height=50, width=50) for i in (1, 2)],
+        annotations=[
+            dict(
+                id=i,
+                image_id=i,
+                category_id=1,
+                iscrowd=0,
+                bbox=[5, 5, 30, 30],
+                area=900,
+                keypoints=keypoints,
+                num_keypoints=17,
+            )
+            for i in (1, 2)
+        ],
+        categories=[dict(id=1, name='person')],
+    )
+    (tmp_path / 'a.json').write_text(json.dumps(content))
+    dataset = DATASETS.build(
+        dict(
+            type='mmpose_pretext.LabelFraction',
+            fraction=0.5,
+            dataset=dict(
+                type='mmpose.CocoDataset', data_root=str(tmp_path), ann_file='a.json'
+            ),
+        )
+    )
+    assert len(dataset) == 1
+    assert dataset.metainfo['num_keypoints'] == 17
+    assert dataset.get_data_info(0)['img_id'] in (1, 2)
+
+
+@pytest.mark.parametrize('fraction', [0, -0.1, 1.01])
+def test_refuses_fractions(fraction):
+    with pytest.raises(ValueError, match=r'fraction must be in \(0, 1\], but got'):
+        LabelFraction(Numbers(), fraction)
+
+
+def test_refuses_an_unknown_key_and_other_datasets():
+    with pytest.raises(ValueError, match="stratify='nothing' is no key"):
+        LabelFraction(Numbers(), 0.5, stratify='nothing')
+    with pytest.raises(TypeError, match='but got list'):
+        LabelFraction([1, 2], 0.5)
+    combined = dict(
+        type='CombinedDataset',
+        metainfo=dict(from_file='configs/_base_/datasets/coco.py'),
+        datasets=[],
+    )
+    with pytest.raises(TypeError, match='CombinedDataset; wrap the datasets within'):
+        LabelFraction(DATASETS.build(combined), 0.5)

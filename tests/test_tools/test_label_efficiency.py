@@ -1,0 +1,509 @@
+"""The label-efficiency benchmark: what it plans, runs, survives and reports."""
+
+import copy
+import csv
+import fcntl
+import io
+import json
+import os
+from argparse import Namespace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+
+ROOT = Path(__file__).parents[2]
+NAME = 'td-hm_res18-half_scratch_1xb16-30e_synthetic-96x64'
+PRETRAINED = 'hsjp_res18-half_1xb16-12e_synthetic-96x64'
+
+
+@pytest.fixture
+def tool(load_tool):
+    load_tool('benchmarks/results.py')
+    return load_tool('benchmarks/label_efficiency.py')
+
+
+@pytest.fixture
+def folder(demo_dir, tmp_path, monkeypatch):
+    """A folder with a network's config, data, and a pretrained checkpoint."""
+    cfg = Config.fromfile(ROOT / 'configs' / 'synthetic' / f'{NAME}.py')
+    for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
+        loader.update(batch_size=2, num_workers=0, persistent_workers=False)
+    cfg.test_dataloader.dataset.ann_file = 'annotations/test.json'
+    cfg.dump(tmp_path / 'net.py')
+    data = tmp_path / 'data' / 'synthetic'
+    data.mkdir(parents=True)
+    for path in (demo_dir / 'data' / 'synthetic').iterdir():
+        if path.name != 'annotations':
+            (data / path.name).symlink_to(path)
+    (data / 'annotations').mkdir()
+    for path in (demo_dir / 'data' / 'synthetic' / 'annotations').iterdir():
+        (data / 'annotations' / path.name).write_bytes(path.read_bytes())
+    val = data / 'annotations' / 'person_keypoints_val.json'
+    (data / 'annotations' / 'test.json').write_text(val.read_text() + ' ')
+    (tmp_path / 'pre.pth').symlink_to(
+        demo_dir / 'work_dirs' / PRETRAINED / 'epoch_1.pth'
+    )
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def arguments(*more):
+    return [
+        'run',
+        'net.py',
+        '--study',
+        'study/a',
+        '--init',
+        'scratch',
+        'hsjp=pre.pth',
+        '--fractions',
+        '0.5',
+        '1',
+        '--seeds',
+        '0',
+        '1',
+        '--purpose',
+        'choose',
+        *more,
+    ]
+
+
+def planned(tool, *more):
+    return tool.plan(tool.parse_args(arguments(*more)))
+
+
+def test_cells_differ_only_in_what_they_are_about(tool, folder):
+    configs = planned(tool, '--iterations', '100', '--equal-compute', '40')
+    assert len(configs) == 3 * 2 * 2
+    by_name = {cell.name: cfg for cell, cfg in configs.items()}
+    scratch, hsjp, equal = (
+        by_name[f'{name}_50pct_seed1'].to_dict()
+        for name in ('scratch', 'hsjp', 'scratch-equal-compute')
+    )
+    assert scratch['train_cfg']['max_iters'] == hsjp['train_cfg']['max_iters'] == 100
+    assert equal['train_cfg']['max_iters'] == 140
+    assert scratch['randomness']['seed'] == 1
+    assert scratch['train_dataloader'] == hsjp['train_dataloader']
+    assert scratch['train_dataloader'] == equal['train_dataloader']
+    assert scratch['train_dataloader']['dataset']['fraction'] == 0.5
+    assert scratch['train_dataloader']['dataset']['seed'] == 1
+    assert hsjp['model']['backbone']['init_cfg']['checkpoint'] == str(
+        folder / 'pre.pth'
+    )
+    for key in ('work_dir', 'custom_hooks'):
+        assert scratch.pop(key) != hsjp.pop(key)
+    hsjp['model']['backbone'].pop('init_cfg')
+    scratch['model']['backbone'].pop('init_cfg', None)
+    assert scratch == hsjp
+
+
+def test_equal_epochs_give_equal_passes(tool, folder):
+    configs = planned(tool, '--epochs', '3')
+    base = Config.fromfile('net.py')
+    coco = json.loads(
+        (folder / 'data/synthetic/annotations/person_keypoints_train.json').read_text()
+    )
+    people = len(coco['annotations'])
+    lengths = {
+        cell.fraction: cfg.train_cfg.max_iters
+        for cell, cfg in configs.items()
+        if cell.seed == 0
+    }
+    assert lengths[1.0] == 3 * -(-people // base.train_dataloader.batch_size)
+    assert lengths[0.5] == 3 * -(-(people // 2) // base.train_dataloader.batch_size)
+
+
+def test_pretrained_weights_of_the_config_are_not_scratch(tool, folder):
+    cfg = Config.fromfile('net.py')
+    cfg.model.backbone.init_cfg = dict(type='Pretrained', checkpoint='x.pth')
+    cfg.load_from = 'y.pth'
+    cfg.dump('net.py')
+    configs = planned(tool, '--iterations', '10')
+    for cell, cfg in configs.items():
+        assert cfg.load_from is None
+        if cell.init.name == 'scratch':
+            assert cfg.model.backbone.init_cfg is None
+
+
+def test_modes_freeze(tool, folder):
+    from mmpose.registry import MODELS
+
+    configs = planned(
+        tool, '--iterations', '10', '--modes', 'full', 'few-layer', 'frozen'
+    )
+    trained = {}
+    for cell, cfg in configs.items():
+        if cell.init.name == 'scratch' and cell.seed == 0 and cell.fraction == 1:
+            backbone = MODELS.build(cfg.model.backbone)
+            backbone.train()
+            trained[cell.mode] = {
+                name.partition('.')[0]
+                for name, p in backbone.named_parameters()
+                if p.requires_grad
+            }
+            norms = [m for n, m in backbone.named_modules() if n.endswith('bn1')]
+            assert any(m.training for m in norms) == (cell.mode != 'frozen')
+    assert trained['frozen'] == set()
+    assert trained['few-layer'] == {'layer4'}
+    assert 'conv1' in trained['full']
+
+
+def test_stretch(tool):
+    stock = [
+        dict(type='LinearLR', begin=0, end=500, start_factor=0.001, by_epoch=False),
+        dict(
+            type='MultiStepLR', begin=0, end=210, milestones=[170, 200], by_epoch=True
+        ),
+    ]
+    before = copy.deepcopy(stock)
+    warm_up, steps = tool.stretch(stock, 210, 21000)
+    assert stock == before
+    assert warm_up['end'] == 500
+    assert steps['milestones'] == [17000, 20000]
+    assert steps['end'] == 21000
+    assert steps['by_epoch'] is False
+    warm_up, steps = tool.stretch(stock, 210, 1000)
+    assert warm_up['end'] == 100
+    assert steps['milestones'] == [810, 952]
+    cosine = dict(type='CosineAnnealingLR', T_max=14, convert_to_iter_based=True)
+    assert tool.stretch([cosine], 14, 70) == [
+        dict(type='CosineAnnealingLR', T_max=70, by_epoch=False)
+    ]
+    # ends at the same rate: 0.9 ** 10 == gamma ** 40
+    decay = tool.stretch([dict(type='ExponentialLR', gamma=0.9)], 10, 40)[0]
+    assert decay['gamma'] ** 40 == pytest.approx(0.9**10)
+    with pytest.raises(ValueError, match='has no end'):
+        tool.stretch([dict(type='LinearLR', by_epoch=False)], 10, 40)
+
+
+def test_stretched_rates_are_those_of_the_whole_run(tool):
+    """Compare with MMEngine's schedulers, epoch by epoch."""
+    from mmengine.optim import CosineAnnealingLR, MultiStepLR
+
+    def rates(scheduler_cfg, length):
+        parameter = torch.nn.Parameter(torch.zeros(1))
+        optimizer = torch.optim.SGD([parameter], lr=1.0)
+        cfg = dict(scheduler_cfg)
+        kind = dict(MultiStepLR=MultiStepLR, CosineAnnealingLR=CosineAnnealingLR)
+        scheduler = kind[cfg.pop('type')](optimizer, **cfg)
+        values = []
+        for _ in range(length):
+            values.append(optimizer.param_groups[0]['lr'])
+            optimizer.step()
+            scheduler.step()
+        return np.array(values)
+
+    for cfg in (
+        dict(type='MultiStepLR', milestones=[6, 9], gamma=0.1),
+        dict(type='CosineAnnealingLR', T_max=10),
+    ):
+        (stretched,) = tool.stretch([cfg], 10, 70)
+        assert np.allclose(rates(stretched, 70)[::7], rates(cfg, 10))
+
+
+def test_combined_datasets_are_wrapped_inside(tool):
+    cfg = dict(
+        type='CombinedDataset',
+        datasets=[
+            dict(type='CocoDataset', ann_file='a.json', data_root='r'),
+            dict(type='RepeatDataset', dataset=dict(type='MpiiDataset', ann_file='b')),
+        ],
+    )
+    wrapped = tool.take_fraction(cfg, 0.1, 5, None)
+    first, second = wrapped['datasets']
+    assert first['type'] == 'mmpose_pretext.LabelFraction'
+    assert first['dataset'] == cfg['datasets'][0]
+    assert second['dataset']['type'] == 'mmpose_pretext.LabelFraction'
+    assert second['dataset']['seed'] == 5
+    assert tool.annotation_files(wrapped) == [Path('r/a.json'), Path('b')]
+
+
+def test_refused_before_anything_runs(tool, folder, capsys, demo_dir):
+    torch.save(dict(state_dict={'backbone.conv1.weight': torch.zeros(1)}), 'bad.pth')
+    iterations = ['--iterations', '10']
+    cases = [
+        (['--init', 'hsjp'], 'NAME=FILE'),
+        (['--init', 'scratch=pre.pth'], 'give scratch (random weights), or NAME=FILE'),
+        (['--init', 'hsjp=none.pth'], 'there is no file none.pth'),
+        (['--init', 'a/b=pre.pth'], 'must be made of letters'),
+        (['--init', 'scratch', 'scratch'], 'each name may be used once'),
+        (['--init', 'scratch', 'x=bad.pth'], '--init x: PretrainedBackbone, bad.pth'),
+        (['--fractions', '0'], '--fractions must be in (0, 1], but got 0.0'),
+        (['--fractions', '1.5'], '--fractions must be in (0, 1], but got 1.5'),
+        (['--jobs', '0'], '--jobs must be positive'),
+        (['--equal-compute', '0'], '--equal-compute must be positive'),
+        (['--with-deconv', 'scratch'], '--with-deconv scratch'),
+        (['--chosen-in', 'nowhere'], 'has no study.json'),
+        (
+            ['--cfg-options', 'val_dataloader.dataset.ann_file=x.json'],
+            'val_dataloader: data/synthetic/x.json does not exist',
+        ),
+        (
+            [
+                '--cfg-options',
+                'val_dataloader.dataset.ann_file='
+                'annotations/person_keypoints_train.json',
+            ],
+            'is both trained and evaluated on',
+        ),
+    ]
+    for more, message in cases:
+        assert tool.main(arguments(*iterations, *more)) == 2
+        error = capsys.readouterr().err
+        assert error.startswith('label_efficiency.py: error: ')
+        assert message in error
+    assert tool.main(['run', 'none.py', *arguments(*iterations)[2:]]) == 2
+    assert 'config none.py does not exist' in capsys.readouterr().err
+    cfg = Config.fromfile('net.py')
+    cfg.custom_hooks = [dict(type='mmdet.PipelineSwitchHook', switch_epoch=3)]
+    cfg.dump('net.py')
+    assert tool.main(arguments(*iterations)) == 2
+    assert 'custom_hooks has mmdet.PipelineSwitchHook' in capsys.readouterr().err
+    assert not Path('study').exists()
+
+
+def test_backbone_that_cannot_be_frozen(tool, folder, capsys):
+    cfg = Config.fromfile('net.py')
+    cfg.model.backbone = dict(type='AlexNet')
+    cfg.dump('net.py')
+    argv = arguments('--iterations', '10', '--init', 'scratch', '--modes', 'frozen')
+    assert tool.main(argv) == 2
+    assert 'AlexNet has not' in capsys.readouterr().err
+
+
+def test_runs_survives_goes_on_and_reports(tool, folder, capsys, monkeypatch):
+    argv = arguments(
+        '--iterations', '2', '--evaluations', '2', '--fractions', '1', '--seeds', '0'
+    )
+    # one cell cannot be run
+    real = tool.command_of
+
+    def command_of(path, args):
+        if path.stem.startswith('hsjp'):
+            return ['python', '-c', 'raise MemoryError("broken")']
+        return real(path, args)
+
+    monkeypatch.setattr(tool, 'command_of', command_of)
+    assert tool.main(argv) == 1
+    out, err = capsys.readouterr()
+    assert '2 runs, 0 of them done' in out
+    assert 'hsjp_100pct_seed0: FAILED with status 1: MemoryError: broken' in out
+    assert '1 runs failed: hsjp_100pct_seed0' in err
+    scratch = folder / 'study' / 'a' / 'results' / 'scratch_100pct_seed0.json'
+    first = scratch.read_bytes()
+    result = json.loads(first)
+    assert result['seed'] == 0
+    assert result['iterations'] == 2
+    assert result['images'] == 4
+    assert [point['iter'] for point in result['curve']] == [1, 2]
+    assert result['metrics']['coco/AP'] == result['curve'][-1]['coco/AP']
+    assert result['info']['purpose'] == 'choose'
+    assert not list((folder / 'study' / 'a' / 'runs').rglob('*.pth'))
+
+    monkeypatch.setattr(tool, 'command_of', real)
+    with open('study/a/runs/hsjp_100pct_seed0/lock', 'w') as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert tool.main(argv) == 0
+        assert 'hsjp_100pct_seed0: left to another' in capsys.readouterr().out
+    assert tool.main(argv) == 0
+    assert '2 runs, 1 of them done' in capsys.readouterr().out
+    assert scratch.read_bytes() == first
+    hsjp = scratch.with_name('hsjp_100pct_seed0.json')
+    assert json.loads(hsjp.read_text())['info']['checkpoint']['file'] == 'pre.pth'
+
+    # all done: no process is started
+    monkeypatch.setattr(tool.subprocess, 'Popen', None)
+    assert tool.main(argv) == 0
+    assert '2 runs, 2 of them done' in capsys.readouterr().out
+
+    assert tool.main(['report', 'study/a/results', '--metric', 'pck@0.2/PCK']) == 0
+    assert 'Runs to choose hyper-parameters by, not a result' in capsys.readouterr().out
+    for name in ('table.md', 'table.csv', 'plot.png'):
+        assert (folder / 'study' / 'a' / name).stat().st_size
+
+    # another config makes the results stale
+    assert tool.main([*argv, '--cfg-options', 'train_dataloader.batch_size=3']) == 2
+    assert 'are of runs with another config' in capsys.readouterr().err
+    # and so do other weights under the same name
+    content = torch.load('pre.pth', weights_only=False)
+    content['state_dict']['backbone.conv1.weight'] += 1
+    os.remove('pre.pth')
+    torch.save(content, 'pre.pth')
+    assert tool.main(argv) == 2
+    error = capsys.readouterr().err
+    assert 'hsjp_100pct_seed0.json' in error
+    assert 'scratch_100pct_seed0.json' not in error
+
+
+def test_prints_commands(tool, folder, capsys):
+    argv = arguments(
+        '--iterations', '2', '--fractions', '1', '--seeds', '0', '--print-commands'
+    )
+    assert tool.main([*argv, '--launcher', 'mim']) == 0
+    line = capsys.readouterr().out.splitlines()[1]
+    config = 'study/a/configs/scratch_100pct_seed0.py'
+    assert line == f'mim train mmpose {config} --gpus 1 --launcher none'
+    assert Config.fromfile(config).train_cfg.max_iters == 2
+    assert tool.main([*argv, '--launcher', 'mim', '--gpus-per-run', '4']) == 0
+    line = capsys.readouterr().out.splitlines()[1]
+    assert line.endswith('--gpus 4 --launcher pytorch')
+    assert tool.main([*argv, '--launcher', 'slurm', '--gpus-per-run', '16']) == 0
+    line = capsys.readouterr().out.splitlines()[1]
+    assert line.endswith(
+        '--gpus 16 --gpus-per-node 8 --launcher slurm --partition debug'
+    )
+
+
+def test_does_not_report_where_it_chose(tool, folder, capsys):
+    more = ['--iterations', '2', '--fractions', '1', '--seeds', '0', '--print-commands']
+    assert tool.main(arguments(*more)) == 0
+    report = arguments(*more, '--purpose', 'report', '--study', 'study/b')
+    assert tool.main(report) == 0  # on another set
+    configs = tool.plan(tool.parse_args(report))
+    hook = next(iter(configs.values())).custom_hooks[-1]
+    assert hook['info']['evaluated_on'][0]['file'].endswith('test.json')
+    capsys.readouterr()
+
+    same = 'test_dataloader.dataset.ann_file=annotations/person_keypoints_val.json'
+    report[report.index('study/b')] = 'study/c'
+    assert tool.main([*report, '--cfg-options', same]) == 2
+    assert 'was used to choose hyper-parameters' in capsys.readouterr().err
+    # the same content under another name is the same set
+    annotations = folder / 'data' / 'synthetic' / 'annotations'
+    val = annotations / 'person_keypoints_val.json'
+    (annotations / 'copy.json').write_bytes(val.read_bytes())
+    copied = 'test_dataloader.dataset.ann_file=annotations/copy.json'
+    assert tool.main([*report, '--cfg-options', copied]) == 2
+    assert 'was used to choose' in capsys.readouterr().err
+    # a study elsewhere must be named
+    report[report.index('study/c')] = 'elsewhere/c'
+    named = [*report, '--chosen-in', 'study/a', '--cfg-options', same]
+    assert tool.main(named) == 2
+    assert 'was used to choose' in capsys.readouterr().err
+    assert tool.main([*named, '--allow-selected-split']) == 0
+    configs = tool.plan(tool.parse_args([*named, '--allow-selected-split']))
+    hook = next(iter(configs.values())).custom_hooks[-1]
+    assert hook['info']['selected_split'] is True
+    # a study has one purpose
+    assert tool.main(arguments(*more, '--purpose', 'report')) == 2
+    assert 'is for --purpose choose' in capsys.readouterr().err
+
+
+def test_environment_shares_the_machine(tool, monkeypatch):
+    args = Namespace(launcher='none', jobs=2, gpus_per_run=None)
+    monkeypatch.delenv('OMP_NUM_THREADS', raising=False)
+    monkeypatch.delenv('CUDA_VISIBLE_DEVICES', raising=False)
+    monkeypatch.setattr(tool.os, 'sched_getaffinity', lambda pid: set(range(8)))
+    assert tool.environment(0, args)['OMP_NUM_THREADS'] == '4'
+    monkeypatch.setattr(tool.torch.cuda, 'device_count', lambda: 2)
+    assert tool.environment(0, args)['CUDA_VISIBLE_DEVICES'] == '0'
+    assert tool.environment(1, args)['CUDA_VISIBLE_DEVICES'] == '1'
+    monkeypatch.setenv('CUDA_VISIBLE_DEVICES', '5,7')
+    assert tool.environment(1, args)['CUDA_VISIBLE_DEVICES'] == '7'
+
+
+def result(init, fraction, seed, value, **info):
+    return dict(
+        info=dict(
+            dict(
+                config='net',
+                init=init,
+                mode='full',
+                fraction=fraction,
+                checkpoint=None,
+                evaluated_on=[dict(file='data/test.json', sha256='0')],
+                purpose='report',
+                selected_split=False,
+            ),
+            **info,
+        ),
+        metrics={'pck/PCK': value},
+        seed=seed,
+        images=100,
+    )
+
+
+RUNS = [
+    *(result('scratch', 0.1, s, v) for s, v in enumerate((0.30, 0.34, 0.32))),
+    *(result('hsjp', 0.1, s, v) for s, v in enumerate((0.35, 0.38, 0.40))),
+    result('hsjp', 1.0, 0, 0.6),
+]
+
+
+def test_table_by_hand(tool):
+    summary = tool.results.summarize(RUNS, 'pck/PCK')
+    lines = tool.results.study_table(summary).splitlines()
+    assert lines[0].startswith('pck/PCK, in %, of `net` on test.json after the last')
+    assert lines[0].endswith('of 1 or 3 seeds.')
+    assert '| scratch | 32.0 ± 2.0 | - |' in lines
+    assert '| hsjp | 37.7 ± 2.5 | 60.0 |' in lines
+    # differences 5, 4, 8: mean 5.667, sd 2.0817, t(0.975, 2) = 4.3027
+    assert '| hsjp | +5.7 [+0.5, +10.8] | - |' in lines
+    rows = list(csv.reader(io.StringIO(tool.results.study_csv(summary))))
+    assert rows[0] == ['init', 'mode', 'fraction', 'seed', 'images', 'pck/PCK']
+    assert rows[1] == ['scratch', 'full', '0.1', '0', '100', '30.0']
+    assert len(rows) == 1 + len(RUNS)
+
+
+def test_pairs_only_common_seeds(tool):
+    runs = [*RUNS[:2], *RUNS[3:6]]
+    summary = tool.results.summarize(runs, 'pck/PCK')
+    cell = summary['rows'][1]['cells'][0.1]
+    assert cell['pairs'] == 2
+    assert cell['difference'] == pytest.approx(4.5)
+    millimetres = copy.deepcopy(runs)
+    for run in millimetres:
+        run['metrics']['pck/PCK'] *= 200
+    summary = tool.results.summarize(millimetres, 'pck/PCK')
+    assert summary['unit'] == ''
+    assert summary['rows'][0]['cells'][0.1]['mean'] == pytest.approx(64)
+
+
+def test_intervals(tool):
+    values = np.random.default_rng(0).normal(1, 2, 200)
+    low, high = tool.results.paired_interval(values, 't')
+    assert low < values.mean() < high
+    assert high - low == pytest.approx(2 * 1.972 * values.std(ddof=1) / 200**0.5, 1e-3)
+    assert tool.results.paired_interval(values, 'bootstrap') == pytest.approx(
+        (low, high), abs=0.03
+    )
+    assert tool.results.paired_interval([1.0]) is None
+
+
+def test_report_refusals(tool, tmp_path, capsys):
+    def main(*more):
+        assert tool.main(['report', str(tmp_path), *more]) == 2
+        return capsys.readouterr().err
+
+    assert 'holds no json file' in main()
+    for number, run in enumerate(RUNS):
+        (tmp_path / f'{number}.json').write_text(json.dumps(run))
+    assert "no metric 'x/y', but pck/PCK" in main('--metric', 'x/y')
+    assert "baseline 'none'" in main('--baseline', 'none')
+    other = result('hsjp', 0.1, 9, 0.5, purpose='choose')
+    (tmp_path / '9.json').write_text(json.dumps(other))
+    assert 'cannot share a table' in main()
+    (tmp_path / '9.json').write_text('{}')
+    assert '9.json is no result of label_efficiency.py' in main()
+
+
+def test_readme_block(tool, tmp_path):
+    folder = tmp_path / 'results' / 'study'
+    folder.mkdir(parents=True)
+    for number, run in enumerate(RUNS):
+        (folder / f'{number}.json').write_text(json.dumps(run))
+    readme = tmp_path / 'README.md'
+    readme.write_text(
+        'a\n<!-- study: results/study pck/PCK -->\nold\n<!-- end of study -->\nb\n'
+    )
+    assert tool.results.main(['tables', str(readme)]) == 0
+    text = readme.read_text()
+    assert '| hsjp | 37.7 ± 2.5 | 60.0 |' in text
+    assert 'old' not in text
+    assert text.startswith('a\n<!-- study: ')
+    assert text.endswith('<!-- end of study -->\nb\n')
+    assert (tmp_path / 'results' / 'study.png').stat().st_size
+    assert tool.results.fill_tables(readme) == text

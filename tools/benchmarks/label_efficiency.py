@@ -1,0 +1,806 @@
+#!/usr/bin/env python
+r"""Measure what an initialization is worth at several fractions of the labels.
+
+`run` trains one network from several initializations on nested, seeded fractions of
+its training images and keeps one small json a run; `report` makes a Markdown table, a
+CSV and a plot of them, with differences to a baseline that are paired by seed.
+
+    python tools/benchmarks/label_efficiency.py run CONFIG --study work_dirs/study \
+        --init scratch hsjp=backbone.pth --fractions 0.05 0.25 1 --seeds 0 1 2 \
+        --iterations 3000 --equal-compute 1200 --purpose report
+    python tools/benchmarks/label_efficiency.py report work_dirs/study/results
+
+CONFIG is any config of MMPose or of a plugin. Everything is kept in the study's folder:
+configs/ (each can be trained alone), runs/ (logs), results/ (what is worth committing).
+Started again, `run` goes on where it stopped, skips what is done and tries again what
+failed; more seeds, fractions and initializations can be added. Several may work on one
+study at the same time.
+
+What makes the comparison fair:
+- All initializations get the same images: the choice depends on the seed only, and
+  the images of a small fraction are within those of a larger one.
+- --iterations gives all fractions the same number of steps; --epochs the same number
+  of passes. Schedules of the config are stretched to that length. Warm-ups (by_epoch=
+  False) keep theirs, but never take more than a tenth of a run.
+- --equal-compute N adds scratch-equal-compute: random weights, N more iterations
+  (or epochs), as many as a pretraining took.
+- The result is that of the last iteration, never the best of several.
+- `--purpose choose` evaluates on the config's val_dataloader, for the choice of
+  hyper-parameters; `--purpose report` on its test_dataloader, and refuses a set on
+  which a study beside this one, or one named by --chosen-in, has chosen.
+"""
+
+import argparse
+import fcntl
+import hashlib
+import json
+import logging
+import math
+import os
+import queue
+import re
+import shlex
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import results  # noqa: E402
+import torch  # noqa: E402
+from mmengine.config import Config, DictAction  # noqa: E402
+from mmengine.logging import MMLogger  # noqa: E402
+from mmengine.registry import init_default_scope  # noqa: E402
+
+from mmpose_pretext.engine.run_result_hook import write_json  # noqa: E402
+from mmpose_pretext.registry import DATASETS, MODELS  # noqa: E402
+
+TRAIN = Path(__file__).resolve().parents[1] / 'train.py'
+MODES = ('full', 'few-layer', 'frozen')
+EQUAL_COMPUTE = 'scratch-equal-compute'
+# ResNet and HRNet freeze stages 1 to N; 4 are all.
+FROZEN_STAGES = {'few-layer': 3, 'frozen': 4}
+EPOCH_HOOK_KEYS = ('switch_epoch', 'num_last_epochs', 'switch_epochs')
+
+
+@dataclass(frozen=True)
+class Init:
+    """An initialization.
+
+    Attributes:
+        name: Name in tables.
+        checkpoint: File with the backbone; None for random weights.
+        deconv: Whether the head's deconvolutions are taken from it as well.
+        extra: Iterations, or epochs, beyond those of the others.
+    """
+
+    name: str
+    checkpoint: str | None = None
+    deconv: bool = False
+    extra: int = 0
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run of a study."""
+
+    init: Init
+    mode: str
+    fraction: float
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """Name of the files of the cell."""
+        mode = '' if self.mode == 'full' else f'_{self.mode}'
+        return f'{self.init.name}{mode}_{100 * self.fraction:g}pct_seed{self.seed}'
+
+
+def parse_inits(
+    specs: Sequence[str], with_deconv: Sequence[str], equal_compute: int | None
+) -> list[Init]:
+    """Parse ``scratch`` and ``NAME=FILE``.
+
+    Raises:
+        ValueError: If a specification is of another form, or a name is used twice.
+        FileNotFoundError: If a file does not exist.
+    """
+    inits = []
+    for spec in specs:
+        name, _, checkpoint = spec.partition('=')
+        if not re.fullmatch(r'[A-Za-z0-9][\w.+-]*', name):
+            raise ValueError(
+                f'--init {spec}: a name must be made of letters, digits and . + - _'
+            )
+        if (name == 'scratch') == bool(checkpoint) or name == EQUAL_COMPUTE:
+            raise ValueError(
+                f'--init {spec}: give scratch (random weights), or NAME=FILE with '
+                'the file of a pretrained backbone, as in hsjp=backbone.pth'
+            )
+        if checkpoint and not Path(checkpoint).is_file():
+            raise FileNotFoundError(f'--init {spec}: there is no file {checkpoint}')
+        inits.append(Init(name, checkpoint or None, name in with_deconv))
+    names = [init.name for init in inits]
+    if len(set(names)) < len(names):
+        raise ValueError(f'--init: each name may be used once, but got {names}')
+    for name in with_deconv:
+        if name not in names or name == 'scratch':
+            raise ValueError(
+                f'--with-deconv {name}: this is no name of an --init with a file'
+            )
+    if equal_compute is not None:
+        if equal_compute < 1:
+            raise ValueError(f'--equal-compute must be positive, got {equal_compute}')
+        inits.append(Init(EQUAL_COMPUTE, extra=equal_compute))
+    return inits
+
+
+def read_config(name: str) -> Config:
+    """Read a config by its path, or by ``package::name``.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the config lacks what a study needs.
+    """
+    if '::' in name:
+        from mmengine.hub import get_config
+
+        cfg = get_config(name)
+    elif Path(name).is_file():
+        cfg = Config.fromfile(name)
+    else:
+        raise FileNotFoundError(
+            f'config {name} does not exist; give a path, or a name as in '
+            'mmpose::body_2d_keypoint/topdown_heatmap/coco/NAME.py'
+        )
+    needed = (
+        'model.backbone train_dataloader val_dataloader val_evaluator '
+        'test_dataloader test_evaluator train_cfg.max_epochs'
+    ).split()
+    for key in needed:
+        if not _get(cfg, key):
+            raise ValueError(f'{name} has no {key}, which a study needs')
+    for hook in cfg.get('custom_hooks') or ():
+        if set(EPOCH_HOOK_KEYS) & set(hook):
+            raise ValueError(
+                f'{name}: custom_hooks has {hook["type"]}, which acts at an epoch, '
+                'but the runs of a study count iterations. Leave it out with '
+                "--cfg-options custom_hooks='[]' or a config of your own"
+            )
+    return cfg
+
+
+def _get(cfg: Config, key: str) -> object:
+    value = cfg
+    for part in key.split('.'):
+        value = (value or {}).get(part)
+    return value
+
+
+def stretch(schedulers: list[dict], epochs: int, iterations: int) -> list[dict]:
+    """Stretch parameter schedulers of ``epochs`` to a number of iterations.
+
+    Args:
+        schedulers: Configs of schedulers, by epoch or by iteration.
+        epochs: Epochs that those by epoch are made for.
+        iterations: Length of the run.
+
+    Returns:
+        Schedulers by iteration. What is in epochs is multiplied by ``iterations /
+        epochs``. What is in iterations stays, unless a scheduler would end after
+        a tenth of the run: it then is shortened to end there.
+
+    Raises:
+        ValueError: If a scheduler decays once an epoch without saying when.
+    """
+    stretched = []
+    for scheduler in deepcopy(schedulers):
+        if scheduler.get('by_epoch', True):
+            ratio = iterations / epochs
+            if scheduler['type'] == 'ExponentialLR':
+                scheduler['gamma'] **= 1 / ratio
+        else:
+            end = scheduler.get('end')
+            if end is None:
+                raise ValueError(
+                    f'param_scheduler: {scheduler["type"]} with by_epoch=False has '
+                    'no end, so it cannot be fitted to another length'
+                )
+            ratio = min(1, iterations / 10 / end)
+        for key in ('begin', 'end', 'T_max', 'total_iters', 'step_size'):
+            if isinstance(scheduler.get(key), (int, float)):
+                scheduler[key] = max(round(scheduler[key] * ratio), key != 'begin')
+        for key in ('milestones', 'periods'):
+            if key in scheduler:
+                scheduler[key] = [max(round(v * ratio), 1) for v in scheduler[key]]
+        scheduler['by_epoch'] = False
+        scheduler.pop('convert_to_iter_based', None)
+        stretched.append(scheduler)
+    return stretched
+
+
+def take_fraction(
+    dataset: dict, fraction: float, seed: int, stratify: str | None
+) -> dict:
+    """Wrap a dataset's config, or each within a combined one, in LabelFraction."""
+    dataset = deepcopy(dataset)
+    if 'datasets' in dataset:
+        dataset['datasets'] = [
+            take_fraction(part, fraction, seed, stratify)
+            for part in dataset['datasets']
+        ]
+        return dataset
+    if 'dataset' in dataset:
+        dataset['dataset'] = take_fraction(dataset['dataset'], fraction, seed, stratify)
+        return dataset
+    return dict(
+        type='mmpose_pretext.LabelFraction',
+        fraction=fraction,
+        seed=seed,
+        stratify=stratify,
+        dataset=dataset,
+    )
+
+
+def annotation_files(dataset: dict) -> list[Path]:
+    """Return the annotation files of a dataset's config, and of those within it."""
+    parts = dataset.get('datasets') or [dataset.get('dataset')]
+    if parts != [None]:
+        return [path for part in parts for path in annotation_files(part)]
+    name = dataset.get('ann_file')
+    return [Path(dataset.get('data_root') or '', name)] if name else []
+
+
+def sha256(path: str | Path) -> str:
+    """Return the hash of a file's content.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+    """
+    try:
+        with open(path, 'rb') as file:
+            return hashlib.file_digest(file, 'sha256').hexdigest()
+    except AttributeError:  # Python 3.10
+        return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+
+def make_config(base: Config, cell: Cell, args: argparse.Namespace) -> Config:
+    """Make the config of a cell; the Runner needs nothing else.
+
+    Args:
+        base: The user's config.
+        cell: The cell.
+        args: Arguments of ``run``.
+
+    Returns:
+        The config. ``RunResultHook`` in it writes the result.
+    """
+    cfg = deepcopy(base)
+    train = cfg.train_dataloader
+    train.dataset = take_fraction(
+        train.dataset, cell.fraction, cell.seed, args.stratify
+    )
+    iterations = (args.iterations or 0) + cell.init.extra
+    if args.epochs:
+        samples = len(DATASETS.build(train.dataset))
+        steps = math.ceil(samples / train.batch_size)
+        iterations = steps * (args.epochs + cell.init.extra)
+    interval = math.ceil(iterations / args.evaluations)
+    train.pop('batch_sampler', None)
+    train.sampler = dict(type='InfiniteSampler', shuffle=True)
+    cfg.param_scheduler = stretch(
+        cfg.get('param_scheduler') or [], base.train_cfg.max_epochs, iterations
+    )
+    cfg.train_cfg = dict(
+        type='IterBasedTrainLoop', max_iters=iterations, val_interval=interval
+    )
+    if args.purpose == 'report':
+        cfg.val_dataloader = cfg.test_dataloader
+        cfg.val_evaluator = cfg.test_evaluator
+        cfg.val_cfg = cfg.get('test_cfg') or dict()
+
+    if cell.init.checkpoint is None:
+        backbone_init = base.model.backbone.get('init_cfg')
+        if _is_pretrained(backbone_init):
+            cfg.model.backbone.init_cfg = None
+        cfg.model.pop('pretrained', None)
+    else:
+        checkpoint = os.path.abspath(cell.init.checkpoint)
+        cfg.model.backbone.init_cfg = dict(
+            type='mmpose_pretext.PretrainedBackbone', checkpoint=checkpoint
+        )
+        if cell.init.deconv:
+            cfg.model.head.init_cfg = dict(
+                type='mmpose_pretext.PretrainedDeconv', checkpoint=checkpoint
+            )
+    if cell.mode != 'full':
+        cfg.model.backbone.frozen_stages = FROZEN_STAGES[cell.mode]
+        cfg.model.backbone.norm_eval = cell.mode == 'frozen'
+
+    study = Path(args.study).resolve()
+    cfg.load_from = None
+    cfg.resume = True
+    cfg.randomness = dict(cfg.get('randomness') or {}, seed=cell.seed)
+    cfg.work_dir = str(study / 'runs' / cell.name)
+    cfg.default_hooks.checkpoint = dict(
+        type='CheckpointHook', by_epoch=False, interval=interval, max_keep_ckpts=1
+    )
+    cfg.log_processor = dict(cfg.get('log_processor') or {}, by_epoch=False)
+    hooks = [
+        hook
+        for hook in cfg.get('custom_hooks') or []
+        if hook['type'] != 'mmpose_pretext.EpochSeedHook'  # there are no epochs
+    ]
+    cfg.custom_hooks = hooks
+    info = dict(
+        config=Path(base.filename or args.config).stem,
+        init=cell.init.name,
+        mode=cell.mode,
+        fraction=cell.fraction,
+        checkpoint=None,
+        evaluated_on=evaluated_on(cfg),
+        purpose=args.purpose,
+        selected_split=False,
+    )
+    if cell.init.checkpoint is not None:
+        info['checkpoint'] = dict(
+            file=Path(cell.init.checkpoint).name,
+            sha256=sha256(cell.init.checkpoint),
+            deconv=cell.init.deconv,
+        )
+    info['config_sha256'] = _hash(cfg, info)
+    cfg.custom_hooks.append(
+        dict(
+            type='mmpose_pretext.RunResultHook',
+            out_file=str(study / 'results' / f'{cell.name}.json'),
+            info=info,
+        )
+    )
+    return cfg
+
+
+def _is_pretrained(init_cfg: object) -> bool:
+    configs = init_cfg if isinstance(init_cfg, (list, tuple)) else [init_cfg]
+    return any('Pretrained' in str((cfg or {}).get('type')) for cfg in configs)
+
+
+def _hash(cfg: Config, info: dict) -> str:
+    """Hash what determines a run, wherever its files are."""
+    content = cfg.to_dict()
+    for key in ('work_dir', 'resume', 'visualizer', 'vis_backends'):
+        content.pop(key, None)
+    for part in ('backbone', 'head'):
+        init_cfg = (content['model'].get(part) or {}).get('init_cfg')
+        if isinstance(init_cfg, dict) and info['checkpoint']:
+            init_cfg.pop('checkpoint', None)
+    text = json.dumps([content, info], sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def evaluated_on(cfg: Config) -> list[dict]:
+    """Return name and hash of the annotation files of ``val_dataloader``."""
+    return [
+        dict(file=str(path), sha256=sha256(path))
+        for path in annotation_files(cfg.val_dataloader.dataset)
+    ]
+
+
+def check_split(args: argparse.Namespace, used: list[dict]) -> None:
+    """Refuse to report on what a hyper-parameter was chosen on.
+
+    Args:
+        args: Arguments of ``run``.
+        used: The annotation files that this study evaluates on.
+
+    Raises:
+        ValueError: If a study for choosing has evaluated on one of them, or if a
+            study named by ``--chosen-in`` is none.
+    """
+    study = Path(args.study).resolve()
+    others = [Path(folder).resolve() for folder in args.chosen_in]
+    for folder in others:
+        if not (folder / 'study.json').is_file():
+            raise ValueError(f'--chosen-in {folder}: this folder has no study.json')
+    others += [path.parent for path in sorted(study.parent.glob('*/study.json'))]
+    others.append(study)
+    hashes = {file['sha256'] for file in used}
+    for folder in others:
+        if not (folder / 'study.json').is_file():
+            continue
+        other = json.loads((folder / 'study.json').read_text())
+        if folder == study and other['purpose'] != args.purpose:
+            raise ValueError(
+                f'--study {args.study} is for --purpose {other["purpose"]}; use '
+                f'another folder for --purpose {args.purpose}'
+            )
+        if args.purpose != 'report' or other['purpose'] != 'choose':
+            continue
+        for file in other['evaluated_on']:
+            if file['sha256'] in hashes and not args.allow_selected_split:
+                raise ValueError(
+                    f'{file["file"]} was used to choose hyper-parameters, in '
+                    f'{folder}, so a result on it would flatter. Report on another '
+                    "set (the config's test_dataloader), or say so with "
+                    '--allow-selected-split; the results are then marked'
+                )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep MMEngine from reporting every tensor."""
+    logger = MMLogger.get_current_instance()
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+def check_cells(base: Config, cells: Sequence[Cell]) -> None:
+    """Build each kind of model once, so that no cell fails for its weights.
+
+    Raises:
+        ValueError: If a file does not cover the backbone (or deconvolutions), or
+            the backbone cannot be frozen.
+    """
+    init_default_scope(base.get('default_scope', 'mmpose'))
+    for init in dict.fromkeys(cell.init for cell in cells):
+        if init.checkpoint is None:
+            continue
+        parts = [('backbone', 'PretrainedBackbone')]
+        if init.deconv:
+            parts.append(('head', 'PretrainedDeconv'))
+        for part, initializer in parts:
+            module_cfg = deepcopy(base.model[part])
+            module_cfg.init_cfg = dict(
+                type=f'mmpose_pretext.{initializer}', checkpoint=init.checkpoint
+            )
+            try:
+                with _quiet():
+                    MODELS.build(module_cfg).init_weights()
+            except ValueError as error:
+                raise ValueError(f'--init {init.name}: {error}') from None
+    for mode in {cell.mode for cell in cells} - {'full'}:
+        module_cfg = deepcopy(base.model.backbone)
+        module_cfg.update(
+            frozen_stages=FROZEN_STAGES[mode], norm_eval=True, init_cfg=None
+        )
+        try:
+            backbone = MODELS.build(module_cfg)
+            backbone.train()
+            trained = [p for p in backbone.parameters() if p.requires_grad]
+            if bool(trained) == (mode == 'frozen'):
+                raise TypeError(f'{len(trained)} of its tensors are still trained')
+        except TypeError as error:
+            raise ValueError(
+                f'--modes {mode} needs a backbone with the four stages, '
+                f'frozen_stages and norm_eval of ResNet and HRNet; '
+                f'{base.model.backbone.type} has not ({error})'
+            ) from None
+
+
+def plan(args: argparse.Namespace) -> dict[Cell, Config]:
+    """Make the configs of all cells and check all that can be checked beforehand.
+
+    Args:
+        args: Arguments of ``run``.
+
+    Returns:
+        The cells and their configs, in the order in which they run: seed by
+        seed, so that what is there is comparable at any time.
+
+    Raises:
+        ValueError: If an argument or a file is of no use.
+        FileNotFoundError: If a file does not exist.
+    """
+    inits = parse_inits(args.init, args.with_deconv, args.equal_compute)
+    for fraction in args.fractions:
+        if not 0 < fraction <= 1:
+            raise ValueError(f'--fractions must be in (0, 1], but got {fraction}')
+    for name in ('iterations', 'epochs', 'evaluations', 'jobs'):
+        value = getattr(args, name)
+        if value is not None and value < 1:
+            raise ValueError(f'--{name} must be positive, but got {value}')
+    base = read_config(args.config)
+    base.merge_from_dict(args.cfg_options or {})
+    for key in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+        for path in annotation_files(base[key].dataset):
+            if not path.is_file():
+                raise FileNotFoundError(f'{args.config}, {key}: {path} does not exist')
+    cells = [
+        Cell(init, mode, fraction, seed)
+        for seed in sorted(set(args.seeds))
+        for fraction in sorted(set(args.fractions))
+        for mode in dict.fromkeys(args.modes)
+        for init in inits
+    ]
+    check_cells(base, cells)
+    configs = {cell: make_config(base, cell, args) for cell in cells}
+    used = evaluated_on(next(iter(configs.values())))
+    trained_on = {sha256(p) for p in annotation_files(base.train_dataloader.dataset)}
+    for file in used:
+        if file['sha256'] in trained_on:
+            raise ValueError(f'{file["file"]} is both trained and evaluated on')
+    check_split(args, used)
+    if args.allow_selected_split:
+        for cfg in configs.values():
+            cfg.custom_hooks[-1]['info']['selected_split'] = True
+
+    stale = []
+    for cfg in configs.values():
+        hook = cfg.custom_hooks[-1]
+        if Path(hook['out_file']).is_file():
+            done = json.loads(Path(hook['out_file']).read_text())
+            if done['info']['config_sha256'] != hook['info']['config_sha256']:
+                stale.append(hook['out_file'])
+    if stale:
+        raise ValueError(
+            'these results are of runs with another config, weights or annotation '
+            'file; use another --study, or move them away to have them run again: '
+            + ', '.join(stale)
+        )
+    study = Path(args.study)
+    write_json(study / 'study.json', dict(purpose=args.purpose, evaluated_on=used))
+    return configs
+
+
+def command_of(config: Path, args: argparse.Namespace) -> list[str]:
+    """Return the command that trains a config."""
+    if args.launcher == 'none':
+        return [sys.executable, str(TRAIN), str(config)]
+    gpus = 1 if args.gpus_per_run is None else args.gpus_per_run
+    command = ['mim', 'train', 'mmpose', str(config), '--gpus', str(gpus)]
+    if args.launcher == 'slurm':
+        command += ['--gpus-per-node', str(min(gpus, 8))]
+        command += ['--launcher', 'slurm', '--partition', args.partition]
+    elif gpus > 1:
+        command += ['--launcher', 'pytorch']
+    else:
+        command += ['--launcher', 'none']
+    return command
+
+
+def environment(slot: int, args: argparse.Namespace) -> dict[str, str]:
+    """Return the environment of a run: its share of the machine.
+
+    Args:
+        slot: Number of the place among ``--jobs`` that it takes.
+        args: Arguments of ``run``.
+    """
+    env = dict(os.environ)
+    if args.launcher == 'slurm':
+        return env
+    if args.jobs > 1:
+        cores = len(os.sched_getaffinity(0))
+        env.setdefault('OMP_NUM_THREADS', str(max(cores // args.jobs, 1)))
+    count = torch.cuda.device_count()
+    gpus = args.gpus_per_run or 1
+    if count > 1 and args.jobs > 1:
+        visible = env.get('CUDA_VISIBLE_DEVICES') or ','.join(map(str, range(count)))
+        devices = visible.split(',')
+        first = slot * gpus
+        env['CUDA_VISIBLE_DEVICES'] = ','.join(
+            devices[(first + i) % count] for i in range(gpus)
+        )
+    return env
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run what is not done yet; return 0 if all is done at the end."""
+    configs = plan(args)
+    study = Path(args.study)
+    todo = []
+    for cell, cfg in configs.items():
+        path = study / 'configs' / f'{cell.name}.py'
+        path.parent.mkdir(parents=True, exist_ok=True)
+        cfg.dump(path)
+        if not Path(cfg.custom_hooks[-1]['out_file']).is_file():
+            todo.append((cell, path, cfg))
+    print(f'{len(configs)} runs, {len(configs) - len(todo)} of them done', flush=True)
+    if args.print_commands:
+        for _, path, _ in todo:
+            print(shlex.join(command_of(path, args)))
+        return 0
+
+    waiting: queue.SimpleQueue = queue.SimpleQueue()
+    for number, item in enumerate(todo, 1):
+        waiting.put((number, *item))
+    failed: list[str] = []
+    running: set[subprocess.Popen] = set()
+    stopping = threading.Event()
+
+    def work(slot: int) -> None:
+        while not stopping.is_set():
+            try:
+                number, cell, path, cfg = waiting.get_nowait()
+            except queue.Empty:
+                return
+            line = train(cell, path, cfg, slot)
+            if not stopping.is_set():
+                print(f'[{number}/{len(todo)}] {cell.name}: {line}', flush=True)
+
+    def train(cell: Cell, path: Path, cfg: Config, slot: int) -> str:
+        work_dir = Path(cfg.work_dir)
+        work_dir.mkdir(parents=True, exist_ok=True)
+        log = work_dir / 'output.log'
+        out = Path(cfg.custom_hooks[-1]['out_file'])
+        started = time.monotonic()
+        with log.open('a') as output, (work_dir / 'lock').open('w') as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return 'left to another process, which is running it'
+            if out.is_file():
+                return 'done by another process in the meantime'
+            process = subprocess.Popen(
+                command_of(path, args),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=environment(slot, args),
+            )
+            running.add(process)
+            status = process.wait()
+            running.discard(process)
+        if status or not out.is_file():
+            failed.append(cell.name)
+            tail = [line for line in log.read_text().splitlines() if line.strip()]
+            reason = tail[-1] if tail else 'without a word'
+            return f'FAILED with status {status}: {reason} (see {log})'
+        if not args.keep_checkpoints:
+            for checkpoint in work_dir.glob('*.pth'):
+                checkpoint.unlink()
+        metrics = json.loads(out.read_text())['metrics']
+        shown = ', '.join(f'{k} {v:.4g}' for k, v in list(metrics.items())[:3])
+        return f'{shown} ({time.monotonic() - started:.0f} s)'
+
+    threads = [
+        threading.Thread(target=work, args=(slot,), daemon=True)
+        for slot in range(args.jobs)
+    ]
+    for thread in threads:
+        thread.start()
+    try:
+        for thread in threads:
+            while thread.is_alive():
+                thread.join(0.2)
+    except KeyboardInterrupt:
+        stopping.set()
+        for process in list(running):
+            process.terminate()
+        print('stopped; the same command goes on from here', file=sys.stderr)
+        return 130
+    if failed:
+        print(
+            f'{len(failed)} runs failed: {", ".join(failed)}. The same command tries '
+            'them again.',
+            file=sys.stderr,
+        )
+    return int(bool(failed))
+
+
+def report(args: argparse.Namespace) -> int:
+    """Print the table; write table, CSV and plot."""
+    runs = results.read_study(Path(args.results))
+    metric = args.metric or next(iter(runs[0]['metrics']))
+    summary = results.summarize(runs, metric, args.baseline, args.interval)
+    table = results.study_table(summary)
+    out = Path(args.out or Path(args.results).resolve().parent)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / 'table.md').write_text(table)
+    (out / 'table.csv').write_text(results.study_csv(summary))
+    results.study_plot(summary, out / 'plot.png')
+    print(table)
+    print(f'written: {out}/table.md, table.csv, plot.png')
+    return 0
+
+
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = parser.add_subparsers(dest='command', required=True)
+    sub = commands.add_parser('run', help='run a study, or go on with it')
+    sub.add_argument('config', help='path, or mmpose::NAME')
+    sub.add_argument('--study', required=True, help='folder of the study')
+    sub.add_argument(
+        '--init',
+        nargs='+',
+        required=True,
+        metavar='NAME[=FILE]',
+        help='scratch, and names of pretrained backbones with their files',
+    )
+    sub.add_argument(
+        '--with-deconv',
+        nargs='+',
+        default=[],
+        metavar='NAME',
+        help='initializations whose deconvolutions are taken too (files written by '
+        'extract_backbone.py --with-deconv)',
+    )
+    sub.add_argument('--fractions', nargs='+', type=float, default=[0.05, 0.1, 0.25, 1])
+    sub.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2])
+    length = sub.add_mutually_exclusive_group(required=True)
+    length.add_argument('--iterations', type=int, help='length of every run')
+    length.add_argument('--epochs', type=int, help='length in passes over the fraction')
+    sub.add_argument(
+        '--equal-compute',
+        type=int,
+        metavar='N',
+        help='iterations (epochs, with --epochs) that the pretraining took, which '
+        'the control gets on top',
+    )
+    sub.add_argument('--modes', nargs='+', choices=MODES, default=['full'])
+    sub.add_argument(
+        '--stratify',
+        metavar='KEY',
+        help='key of the samples to stratify the fractions by, or num_keypoints',
+    )
+    sub.add_argument('--purpose', choices=('choose', 'report'), required=True)
+    sub.add_argument(
+        '--chosen-in',
+        nargs='+',
+        default=[],
+        metavar='STUDY',
+        help='folders of studies in which hyper-parameters were chosen; those beside '
+        '--study are known',
+    )
+    sub.add_argument(
+        '--allow-selected-split',
+        action='store_true',
+        help='report on a set that hyper-parameters were chosen on; tables say so',
+    )
+    sub.add_argument(
+        '--evaluations', type=int, default=5, help='points of the curve (default: 5)'
+    )
+    sub.add_argument(
+        '--launcher',
+        choices=('none', 'mim', 'slurm'),
+        default='none',
+        help='how a run is started: in a process here, or by mim train',
+    )
+    sub.add_argument('--jobs', type=int, default=1, help='runs at the same time')
+    sub.add_argument(
+        '--gpus-per-run', type=int, help='for mim and slurm; 0 is the CPU (default: 1)'
+    )
+    sub.add_argument('--partition', default='debug', help='for slurm')
+    sub.add_argument(
+        '--print-commands',
+        action='store_true',
+        help='write the configs and print the commands of the runs, but run nothing',
+    )
+    sub.add_argument(
+        '--keep-checkpoints',
+        action='store_true',
+        help='keep the last checkpoint of a finished run',
+    )
+    sub.add_argument('--cfg-options', nargs='+', action=DictAction)
+    sub = commands.add_parser('report', help='make table, CSV and plot')
+    sub.add_argument('results', help='folder of result files')
+    sub.add_argument('--metric', help='default: the first')
+    sub.add_argument('--baseline', default='scratch')
+    sub.add_argument('--interval', choices=('t', 'bootstrap'), default='t')
+    sub.add_argument('--out', help="folder to write to (default: the study's)")
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the tool and return its exit status."""
+    args = parse_args(argv)
+    try:
+        return run(args) if args.command == 'run' else report(args)
+    except (OSError, ValueError) as error:
+        print(f'label_efficiency.py: error: {error}', file=sys.stderr)
+        return 2
+
+
+if __name__ == '__main__':
+    sys.exit(main())
