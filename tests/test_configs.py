@@ -31,8 +31,12 @@ from mmpose.structures import PoseDataSample
 from modelindex.load_model_index import load as load_model_index
 
 ROOT = Path(__file__).parents[1]
-CONFIGS = {path.stem: path for path in sorted((ROOT / 'configs').rglob('*.py'))}
+PATHS = sorted((ROOT / 'configs').rglob('*.py'))
+# those of MMPretrain are tested in test_peers.py
+CONFIGS = {path.stem: path for path in PATHS if path.parent.name != 'peers'}
 COCO = [name for name in CONFIGS if '_coco-' in name]
+CLASSIFICATION = [n for n in CONFIGS if n.startswith(('permutation_', 'rotation_'))]
+HEATMAPS = [name for name in CONFIGS if name not in CLASSIFICATION]
 STOCK = Path(mmpose.__file__).parent.joinpath(
     '.mim', 'configs', 'body_2d_keypoint', 'topdown_heatmap', 'coco'
 )
@@ -99,7 +103,7 @@ def default_scope():
 
 def test_names_are_unique():
     """MIM looks configs up by name."""
-    assert len(CONFIGS) == len(list((ROOT / 'configs').rglob('*.py')))
+    assert len({path.stem for path in PATHS}) == len(PATHS)
 
 
 @pytest.mark.parametrize('name', CONFIGS)
@@ -143,7 +147,7 @@ def test_builds(name):
             PARAM_SCHEDULERS.build(scheduler)
 
 
-@pytest.mark.parametrize('name', CONFIGS)
+@pytest.mark.parametrize('name', HEATMAPS)
 def test_label_is_the_same_everywhere(name):
     """Overriding the codec of a parent reaches neither its head nor pipelines."""
     cfg = config(name)
@@ -171,6 +175,41 @@ def test_label_is_the_same_everywhere(name):
         dataset = DATASETS.build(dict(cfg.train_dataloader.dataset, lazy_init=True))
         outputs = dataset.metainfo['num_keypoints']
     assert cfg.model.head.out_channels == outputs
+
+
+@pytest.mark.parametrize('name', CLASSIFICATION)
+def test_classification_differs_from_hsjp_in_the_pretext_only(name):
+    cfg, hsjp = config(name), config(f'hsjp_{name.partition("_")[2]}')
+    differs = 'num_permutations', 'pipeline', 'train_pipeline', 'val_pipeline'
+    differs += 'head', 'val_evaluator', 'test_evaluator'
+    assert without(cfg.to_dict(), *differs) == without(hsjp.to_dict(), *differs)
+    assert cfg.val_evaluator == cfg.test_evaluator
+
+    labels = 'JigsawShuffle', 'RandomQuarterTurn', 'GenerateTarget', 'PackPoseInputs'
+    for ours, theirs in zip(loaders(cfg), loaders(hsjp), strict=True):
+        same, reference = (
+            [
+                t.to_dict()
+                for t in loader.dataset.pipeline
+                if not t.type.endswith(labels)
+            ]
+            for loader in (ours, theirs)
+        )
+        if name.startswith('rotation_') and ours is cfg.train_dataloader:
+            assert same[3].pop('rotate_prob') == 0
+        assert same == reference
+        kinds = [t.type for t in ours.dataset.pipeline]
+        (place,) = [n for n, kind in enumerate(kinds) if kind.endswith(labels[:2])]
+        pretext = ours.dataset.pipeline[place]
+        assert ('seed' in pretext) == (ours is not cfg.train_dataloader)
+        if name.startswith('permutation_'):
+            assert pretext.type == 'mmpose_pretext.JigsawShuffle'
+            assert pretext.grid == hsjp.codec.grid
+            assert pretext.num_permutations == cfg.model.head.num_classes
+        else:
+            assert pretext.type == 'mmpose_pretext.RandomQuarterTurn'
+            assert cfg.model.head.num_classes == 4
+            assert kinds[place + 1] == 'TopdownAffine'
 
 
 @pytest.mark.parametrize('name', CONFIGS)
@@ -229,7 +268,7 @@ HAVE_LEARNED = {}  # models, by their architecture
 HEATMAP_SIZES = {}  # by architecture and input_size
 
 
-@pytest.mark.parametrize('name', CONFIGS)
+@pytest.mark.parametrize('name', HEATMAPS)
 def test_model_runs(name):
     """Every parameter gets a finite gradient, and the heatmaps have their size."""
     cfg = config(name)
@@ -247,6 +286,19 @@ def test_model_runs(name):
         heatmaps = HAVE_LEARNED[architecture](inputs, None, mode='tensor')
         HEATMAP_SIZES[key] = tuple(heatmaps.shape[:1:-1])
     assert HEATMAP_SIZES[key] == cfg.codec.heatmap_size
+
+
+@pytest.mark.parametrize('name', CLASSIFICATION)
+def test_classification_model_runs(name):
+    torch.manual_seed(0)
+    model = MODELS.build(config(name).model)
+    samples = [PoseDataSample(), PoseDataSample()]
+    for label, sample in enumerate(samples):
+        labels = InstanceData(pretext_labels=torch.tensor([label]))
+        sample.gt_instance_labels = labels
+    model.loss(torch.randn(2, 3, 64, 64), samples)['loss_pretext'].backward()
+    for parameter in model.parameters():
+        assert parameter.grad.isfinite().all()
 
 
 def learn(model, size=64, stride=4):
