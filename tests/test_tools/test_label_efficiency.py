@@ -128,6 +128,13 @@ def test_pretrained_weights_of_the_config_are_not_scratch(tool, folder):
             assert cfg.model.backbone.init_cfg is None
 
 
+def test_options_are_merged(tool, folder):
+    options = ['optim_wrapper.optimizer.lr=0.5', '+train_dataloader.prefetch_factor=3']
+    for cfg in planned(tool, '--iterations', '10', '--cfg-options', *options).values():
+        assert cfg.optim_wrapper.optimizer.lr == 0.5
+        assert cfg.train_dataloader.prefetch_factor == 3
+
+
 def test_modes_freeze(tool, folder):
     from mmpose.registry import MODELS
 
@@ -237,6 +244,7 @@ def test_refused_before_anything_runs(tool, folder, capsys, demo_dir):
         (['--equal-compute', '0'], '--equal-compute must be positive'),
         (['--with-deconv', 'scratch'], '--with-deconv scratch'),
         (['--chosen-in', 'nowhere'], 'has no study.json'),
+        (['--cfg-options', 'model.backbone.dept=34'], 'did you mean'),
         (
             ['--cfg-options', 'val_dataloader.dataset.ann_file=x.json'],
             'val_dataloader: data/synthetic/x.json does not exist',

@@ -50,8 +50,9 @@ from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
 
+import launching  # noqa: E402
 import results  # noqa: E402
 import torch  # noqa: E402
 from mmengine.config import Config, DictAction  # noqa: E402
@@ -509,7 +510,9 @@ def plan(args: argparse.Namespace) -> dict[Cell, Config]:
         if value is not None and value < 1:
             raise ValueError(f'--{name} must be positive, but got {value}')
     base = read_config(args.config)
-    base.merge_from_dict(args.cfg_options or {})
+    options = args.cfg_options or {}
+    launching.check_options(base, options)
+    base.merge_from_dict({k.removeprefix('+'): v for k, v in options.items()})
     for key in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
         for path in annotation_files(base[key].dataset):
             if not path.is_file():
@@ -782,7 +785,13 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         action='store_true',
         help='keep the last checkpoint of a finished run',
     )
-    sub.add_argument('--cfg-options', nargs='+', action=DictAction)
+    sub.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        metavar='KEY=VALUE',
+        help='changes of the config; a key that it does not have needs a leading +',
+    )
     sub = commands.add_parser('report', help='make table, CSV and plot')
     sub.add_argument('results', help='folder of result files')
     sub.add_argument('--metric', help='default: the first')
