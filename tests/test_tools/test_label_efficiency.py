@@ -513,5 +513,10 @@ def test_readme_block(tool, tmp_path):
     assert 'old' not in text
     assert text.startswith('a\n<!-- study: ')
     assert text.endswith('<!-- end of study -->\nb\n')
-    assert (tmp_path / 'results' / 'study.png').stat().st_size
+    plot = tmp_path / 'results' / 'study.png'
+    summary = tool.results.summarize(RUNS, 'pck/PCK')
+    assert tool.results.plot_is_current(summary, plot)
     assert tool.results.fill_tables(readme) == text
+    # and with another result it is not current any more
+    summary = tool.results.summarize(RUNS[:-1], 'pck/PCK')
+    assert not tool.results.plot_is_current(summary, plot)

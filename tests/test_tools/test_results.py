@@ -69,3 +69,7 @@ def test_refusals(tool, demo_dir, tmp_path, capsys):
 )
 def test_tables_of_the_documentation_are_those_of_the_results(tool, readme):
     assert readme.read_text() == tool.fill_tables(readme)
+    for block in tool.STUDY_BLOCK.finditer(readme.read_text()):
+        folder = readme.parent / block['folder']
+        summary = tool.summarize(tool.read_study(folder), block['metric'])
+        assert tool.plot_is_current(summary, folder.with_suffix('.png'))

@@ -25,6 +25,7 @@ Examples:
 
 import argparse
 import csv
+import hashlib
 import io
 import json
 import re
@@ -36,6 +37,7 @@ import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.runner import CheckpointLoader
+from PIL import Image
 from scipy import stats
 
 import mmpose_pretext  # noqa: F401, so that checkpoints can be read
@@ -389,8 +391,27 @@ def study_plot(summary: dict, out: Path) -> None:
     axis.grid(alpha=0.3)
     axis.legend()
     figure.tight_layout()
-    figure.savefig(out, dpi=120, metadata={'Software': None})
+    figure.savefig(
+        out, dpi=120, metadata={'Software': None, 'Description': _fingerprint(summary)}
+    )
     plt.close(figure)
+
+
+def _fingerprint(summary: dict) -> str:
+    return hashlib.sha256(study_csv(summary).encode()).hexdigest()
+
+
+def plot_is_current(summary: dict, plot: Path) -> bool:
+    """Tell whether a plot was drawn from the results of a study.
+
+    Args:
+        summary: What :func:`summarize` returns.
+        plot: Picture that :func:`study_plot` may have written.
+    """
+    if not plot.is_file():
+        return False
+    with Image.open(plot) as picture:
+        return picture.info.get('Description') == _fingerprint(summary)
 
 
 def fill_tables(readme: Path, plots: bool = False) -> str:
@@ -420,7 +441,7 @@ def fill_tables(readme: Path, plots: bool = False) -> str:
     def fill_study(found: re.Match) -> str:
         folder = readme.parent / found['folder']
         summary = summarize(read_study(folder), found['metric'])
-        if plots:
+        if plots and not plot_is_current(summary, folder.with_suffix('.png')):
             study_plot(summary, folder.with_suffix('.png'))
         return found[1] + study_table(summary) + found[4]
 
