@@ -513,7 +513,8 @@ def test_readme_block(tool, tmp_path):
     assert 'old' not in text
     assert text.startswith('a\n<!-- study: ')
     assert text.endswith('<!-- end of study -->\nb\n')
-    plot = tmp_path / 'results' / 'study.png'
+    plot = tmp_path / 'results' / 'study_pck-PCK.png'
+    assert plot.is_file()
     summary = tool.results.summarize(RUNS, 'pck/PCK')
     assert tool.results.plot_is_current(summary, plot)
     assert tool.results.fill_tables(readme) == text

@@ -72,4 +72,5 @@ def test_tables_of_the_documentation_are_those_of_the_results(tool, readme):
     for block in tool.STUDY_BLOCK.finditer(readme.read_text()):
         folder = readme.parent / block['folder']
         summary = tool.summarize(tool.read_study(folder), block['metric'])
-        assert tool.plot_is_current(summary, folder.with_suffix('.png'))
+        plot = tool.plot_path(folder, block['metric'])
+        assert tool.plot_is_current(summary, plot)

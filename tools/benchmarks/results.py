@@ -15,7 +15,7 @@ run, in the order of the files' names. A block
     <!-- end of study -->
 
 is replaced by the table of a label-efficiency study (see label_efficiency.py), and its
-plot FOLDER.png is drawn.
+plot is drawn beside FOLDER, as in FOLDER_pck-0.1-PCK.png.
 
 Examples:
     python tools/benchmarks/results.py collect work_dirs/NAME \
@@ -397,6 +397,13 @@ def study_plot(summary: dict, out: Path) -> None:
     plt.close(figure)
 
 
+def plot_path(folder: Path, metric: str) -> Path:
+    """Return the path of the plot of a metric of the study in a folder."""
+    return folder.with_name(
+        f'{folder.name}_{re.sub("[^a-zA-Z0-9.]+", "-", metric)}.png'
+    )
+
+
 def _fingerprint(summary: dict) -> str:
     return hashlib.sha256(study_csv(summary).encode()).hexdigest()
 
@@ -441,8 +448,9 @@ def fill_tables(readme: Path, plots: bool = False) -> str:
     def fill_study(found: re.Match) -> str:
         folder = readme.parent / found['folder']
         summary = summarize(read_study(folder), found['metric'])
-        if plots and not plot_is_current(summary, folder.with_suffix('.png')):
-            study_plot(summary, folder.with_suffix('.png'))
+        plot = plot_path(folder, found['metric'])
+        if plots and not plot_is_current(summary, plot):
+            study_plot(summary, plot)
         return found[1] + study_table(summary) + found[4]
 
     return STUDY_BLOCK.sub(fill_study, BLOCK.sub(fill, text))
