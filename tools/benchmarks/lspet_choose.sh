@@ -3,13 +3,13 @@
 # 5 % of the labels, and evaluates on the select set (never on the test set). Run it in a
 # folder with data/lspet as configs/hsjp/README.md says; it goes on where it stopped.
 #   bash tools/benchmarks/lspet_choose.sh [VARIANT ...]
+# Variants: default (the config), stock, 2x2, 4x4, 8x6, gap, color, sigma2, 16e.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
 train=train_dataloader.dataset.pipeline
 val=val_dataloader.dataset.pipeline
 base=hsjp_res18_1xb32-8e_lspet-fit-128x96
-mild=("+$train.3.rotate_factor=40" "+$train.3.scale_factor=[0.75,1.25]")
 
 grid() { # ROWS COLS
   printf '%s\n' "model.head.out_channels=$(($1 * $2))" "model.head.decoder.grid=[$1,$2]" \
@@ -18,20 +18,18 @@ grid() { # ROWS COLS
 
 options() { # VARIANT
   case $1 in
-    stock) ;;
-    mild) printf '%s\n' "${mild[@]}" ;;
-    2x2 | 4x4 | 8x6) printf '%s\n' "${mild[@]}" && grid "${1%x*}" "${1#*x}" ;;
-    gap) printf '%s\n' "${mild[@]}" "+$train.5.gap=4" "+$train.5.jitter=3" \
-      "+$val.3.gap=4" ;;
-    color) printf '%s\n' "${mild[@]}" "+$train.5.color_jitter=0.3" ;;
-    sigma2) printf '%s\n' "${mild[@]}" "model.head.decoder.sigma=2" \
-      "$train.6.encoder.sigma=2" ;;
-    16e) printf '%s\n' "${mild[@]}" train_cfg.max_epochs=16 param_scheduler.0.T_max=16 ;;
+    default) ;;
+    stock) printf '%s\n' "$train.3.rotate_factor=80" "$train.3.scale_factor=[0.5,1.5]" ;;
+    2x2 | 4x4 | 8x6) grid "${1%x*}" "${1#*x}" ;;
+    gap) printf '%s\n' "+$train.5.gap=4" "+$train.5.jitter=3" "+$val.3.gap=4" ;;
+    color) printf '%s\n' "+$train.5.color_jitter=0.3" ;;
+    sigma2) printf '%s\n' model.head.decoder.sigma=2 "$train.6.encoder.sigma=2" ;;
+    16e) printf '%s\n' train_cfg.max_epochs=16 param_scheduler.0.T_max=16 ;;
     *) echo "unknown variant $1" >&2 && return 1 ;;
   esac
 }
 
-for variant in "${@:-mild}"; do
+for variant in "${@:-default}"; do
   folder=work_dirs/choose/$variant
   mapfile -t changed < <(options "$variant")
   if [ ! -f "$folder/backbone.pth" ]; then
