@@ -334,7 +334,7 @@ def test_runs_survives_goes_on_and_reports(tool, folder, capsys, monkeypatch):
 
     # another config makes the results stale
     assert tool.main([*argv, '--cfg-options', 'train_dataloader.batch_size=3']) == 2
-    assert 'are of runs with another config' in capsys.readouterr().err
+    assert 'are of another config' in capsys.readouterr().err
     # and so do other weights under the same name
     content = torch.load('pre.pth', weights_only=False)
     content['state_dict']['backbone.conv1.weight'] += 1
@@ -344,6 +344,28 @@ def test_runs_survives_goes_on_and_reports(tool, folder, capsys, monkeypatch):
     error = capsys.readouterr().err
     assert 'hsjp_100pct_seed0.json' in error
     assert 'scratch_100pct_seed0.json' not in error
+
+
+def test_does_not_resume_a_run_of_another_config(tool, folder, capsys):
+    argv = arguments(
+        '--iterations', '2', '--fractions', '1', '--seeds', '0', '--print-commands'
+    )
+    assert tool.main(argv) == 0
+    # as MMEngine leaves a run that was interrupted
+    run = folder / 'study' / 'a' / 'runs' / 'hsjp_100pct_seed0'
+    run.mkdir(parents=True)
+    config = folder / 'study' / 'a' / 'configs' / f'{run.name}.py'
+    (run / config.name).write_text(config.read_text())
+    (run / 'last_checkpoint').write_text('iter_1.pth')
+    assert tool.main(argv) == 0
+    capsys.readouterr()
+    changed = ['--cfg-options', 'optim_wrapper.optimizer.lr=0.5']
+    assert tool.main([*argv, *changed]) == 2
+    error = capsys.readouterr().err
+    assert 'unfinished runs are of another config' in error
+    assert error.strip().endswith(str(run))
+    (run / 'last_checkpoint').unlink()
+    assert tool.main([*argv, *changed]) == 0
 
 
 def test_prints_commands(tool, folder, capsys):

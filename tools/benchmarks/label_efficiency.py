@@ -536,22 +536,30 @@ def plan(args: argparse.Namespace) -> dict[Cell, Config]:
         for cfg in configs.values():
             cfg.custom_hooks[-1]['info']['selected_split'] = True
 
-    stale = []
-    for cfg in configs.values():
-        hook = cfg.custom_hooks[-1]
-        if Path(hook['out_file']).is_file():
-            done = json.loads(Path(hook['out_file']).read_text())
-            if done['info']['config_sha256'] != hook['info']['config_sha256']:
-                stale.append(hook['out_file'])
+    stale = [str(path) for cfg in configs.values() if (path := _stale(cfg))]
     if stale:
         raise ValueError(
-            'these results are of runs with another config, weights or annotation '
-            'file; use another --study, or move them away to have them run again: '
-            + ', '.join(stale)
+            'these results and unfinished runs are of another config, weights or '
+            'annotation file; use another --study, or move them away to start them '
+            'anew: ' + ', '.join(stale)
         )
     study = Path(args.study)
     write_json(study / 'study.json', dict(purpose=args.purpose, evaluated_on=used))
     return configs
+
+
+def _stale(cfg: Config) -> Path | None:
+    """Return the result, or the folder to resume, that another config has left."""
+    hook, work_dir = cfg.custom_hooks[-1], Path(cfg.work_dir)
+    out = Path(hook['out_file'])
+    if out.is_file():
+        found = json.loads(out.read_text())['info']['config_sha256']
+        return out if found != hook['info']['config_sha256'] else None
+    dumped = work_dir / f'{work_dir.name}.py'  # by MMEngine's Runner
+    if (work_dir / 'last_checkpoint').is_file() and dumped.is_file():
+        if hook['info']['config_sha256'] not in dumped.read_text():
+            return work_dir
+    return None
 
 
 def command_of(config: Path, args: argparse.Namespace) -> list[str]:
@@ -658,8 +666,8 @@ def run(args: argparse.Namespace) -> int:
             reason = tail[-1] if tail else 'without a word'
             return f'FAILED with status {status}: {reason} (see {log})'
         if not args.keep_checkpoints:
-            for checkpoint in work_dir.glob('*.pth'):
-                checkpoint.unlink()
+            for file in (*work_dir.glob('*.pth'), work_dir / 'last_checkpoint'):
+                file.unlink(missing_ok=True)
         metrics = json.loads(out.read_text())['metrics']
         shown = ', '.join(f'{k} {v:.4g}' for k, v in list(metrics.items())[:3])
         return f'{shown} ({time.monotonic() - started:.0f} s)'

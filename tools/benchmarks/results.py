@@ -318,12 +318,12 @@ def study_table(summary: dict) -> str:
     columns = ' | '.join(f'{100 * fraction:g} % of labels' for fraction in fractions)
     head = f'| initialization | {columns} |\n|---|' + '---:|' * len(fractions)
 
-    def lines(shown) -> str:
+    def lines(shown, rows) -> str:
         return '\n'.join(
             f'| {_row_label(row)} | '
             + ' | '.join(shown(row['cells'][f]) for f in fractions)
             + ' |'
-            for row in summary['rows']
+            for row in rows
         )
 
     def value(cell: dict | None) -> str:
@@ -339,10 +339,11 @@ def study_table(summary: dict) -> str:
         ends = '' if ends is None else f' [{ends[0]:+.1f}, {ends[1]:+.1f}]'
         return f'{cell["difference"]:+.1f}{ends}'
 
+    others = [row for row in summary['rows'] if row['init'] != summary['baseline']]
     return (
-        f'{intro}\n\n{head}\n{lines(value)}\n\n'
+        f'{intro}\n\n{head}\n{lines(value, summary["rows"])}\n\n'
         f'Difference to {summary["baseline"]}, paired by seed, with its 95 % interval '
-        f'({kind}):\n\n{head}\n{lines(difference)}\n'
+        f'({kind}):\n\n{head}\n{lines(difference, others)}\n'
     )
 
 
