@@ -79,12 +79,14 @@ class Init:
         checkpoint: File with the backbone; None for random weights.
         deconv: Whether the head's deconvolutions are taken from it as well.
         extra: Iterations, or epochs, beyond those of the others.
+        sha256: Hash of the checkpoint.
     """
 
     name: str
     checkpoint: str | None = None
     deconv: bool = False
     extra: int = 0
+    sha256: str | None = None
 
 
 @dataclass(frozen=True)
@@ -126,7 +128,8 @@ def parse_inits(
             )
         if checkpoint and not Path(checkpoint).is_file():
             raise FileNotFoundError(f'--init {spec}: there is no file {checkpoint}')
-        inits.append(Init(name, checkpoint or None, name in with_deconv))
+        digest = sha256(checkpoint) if checkpoint else None
+        inits.append(Init(name, checkpoint or None, name in with_deconv, sha256=digest))
     names = [init.name for init in inits]
     if len(set(names)) < len(names):
         raise ValueError(f'--init: each name may be used once, but got {names}')
@@ -264,20 +267,20 @@ def sha256(path: str | Path) -> str:
     Raises:
         FileNotFoundError: If there is no such file.
     """
-    try:
-        with open(path, 'rb') as file:
-            return hashlib.file_digest(file, 'sha256').hexdigest()
-    except AttributeError:  # Python 3.10
-        return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
-def make_config(base: Config, cell: Cell, args: argparse.Namespace) -> Config:
+def make_config(
+    base: Config, cell: Cell, args: argparse.Namespace, epoch: int, used: list[dict]
+) -> Config:
     """Make the config of a cell; the Runner needs nothing else.
 
     Args:
         base: The user's config.
         cell: The cell.
         args: Arguments of ``run``.
+        epoch: Iterations of an epoch of the fraction, for ``--epochs``.
+        used: The annotation files that the study evaluates on.
 
     Returns:
         The config. ``RunResultHook`` in it writes the result.
@@ -289,9 +292,7 @@ def make_config(base: Config, cell: Cell, args: argparse.Namespace) -> Config:
     )
     iterations = (args.iterations or 0) + cell.init.extra
     if args.epochs:
-        samples = len(DATASETS.build(train.dataset))
-        steps = math.ceil(samples / train.batch_size)
-        iterations = steps * (args.epochs + cell.init.extra)
+        iterations = epoch * (args.epochs + cell.init.extra)
     interval = math.ceil(iterations / args.evaluations)
     train.pop('batch_sampler', None)
     train.sampler = dict(type='InfiniteSampler', shuffle=True)
@@ -345,14 +346,14 @@ def make_config(base: Config, cell: Cell, args: argparse.Namespace) -> Config:
         mode=cell.mode,
         fraction=cell.fraction,
         checkpoint=None,
-        evaluated_on=evaluated_on(cfg),
+        evaluated_on=used,
         purpose=args.purpose,
         selected_split=False,
     )
     if cell.init.checkpoint is not None:
         info['checkpoint'] = dict(
             file=Path(cell.init.checkpoint).name,
-            sha256=sha256(cell.init.checkpoint),
+            sha256=cell.init.sha256,
             deconv=cell.init.deconv,
         )
     info['config_sha256'] = _hash(cfg, info)
@@ -384,12 +385,17 @@ def _hash(cfg: Config, info: dict) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def evaluated_on(cfg: Config) -> list[dict]:
-    """Return name and hash of the annotation files of ``val_dataloader``."""
+def evaluated_on(dataset: dict) -> list[dict]:
+    """Return name and hash of the annotation files of a dataset's config."""
     return [
-        dict(file=str(path), sha256=sha256(path))
-        for path in annotation_files(cfg.val_dataloader.dataset)
+        dict(file=str(path), sha256=sha256(path)) for path in annotation_files(dataset)
     ]
+
+
+def epoch_length(loader: dict, fraction: float, seed: int, stratify: str | None) -> int:
+    """Return the iterations that a pass over a fraction of a loader's data takes."""
+    dataset = DATASETS.build(take_fraction(loader.dataset, fraction, seed, stratify))
+    return math.ceil(len(dataset) / loader.batch_size)
 
 
 def check_split(args: argparse.Namespace, used: list[dict]) -> None:
@@ -525,8 +531,17 @@ def plan(args: argparse.Namespace) -> dict[Cell, Config]:
         for init in inits
     ]
     check_cells(base, cells)
-    configs = {cell: make_config(base, cell, args) for cell in cells}
-    used = evaluated_on(next(iter(configs.values())))
+    loader = base.test_dataloader if args.purpose == 'report' else base.val_dataloader
+    used = evaluated_on(loader.dataset)
+    # files are read once for all cells that share them
+    epochs = {(cell.fraction, cell.seed): 0 for cell in cells}
+    if args.epochs:
+        for part in epochs:
+            epochs[part] = epoch_length(base.train_dataloader, *part, args.stratify)
+    configs = {
+        cell: make_config(base, cell, args, epochs[cell.fraction, cell.seed], used)
+        for cell in cells
+    }
     trained_on = {sha256(p) for p in annotation_files(base.train_dataloader.dataset)}
     for file in used:
         if file['sha256'] in trained_on:
