@@ -124,8 +124,8 @@ class RunResultHook(Hook):
             seed=runner.seed,
             iterations=done,
             images=done * batch_size * get_world_size(),
-            train_seconds=round(float(np.sum(seconds)), 1),
-            wall_seconds=round(time.monotonic() - self._start, 1),
+            train_seconds=round(float(np.sum(seconds)), 3),
+            wall_seconds=round(time.monotonic() - self._start, 3),
             device=device,
             threads=torch.get_num_threads(),
             versions=dict(

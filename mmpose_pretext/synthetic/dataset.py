@@ -123,7 +123,6 @@ _job: _Job | None = None  # of a worker process
 def _start_worker(job: _Job) -> None:
     global _job
     _job = job
-    cv2.setNumThreads(1)
 
 
 def _draw(index: int) -> tuple[dict, list[dict]]:
@@ -136,11 +135,16 @@ def _run(job: _Job, count: int, workers: int) -> Iterable[tuple[dict, list[dict]
         yield from map(job, range(count))
         return
     context = multiprocessing.get_context('fork')  # others would import torch again
+    # Threads do not survive a fork: OpenCV's are ended before it, since a worker
+    # that meets their remains (even by setting their number) waits for ever.
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)
     pool = ProcessPoolExecutor(workers, context, _start_worker, (job,))
     try:
         yield from pool.map(_draw, range(count), chunksize=8)
     finally:
         pool.shutdown(cancel_futures=True)
+        cv2.setNumThreads(threads)
 
 
 def make_dataset(

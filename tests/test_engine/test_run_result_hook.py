@@ -116,6 +116,7 @@ def test_result(run):
     means = np.reshape(losses, (3, 2)).mean(axis=1)
     assert [point['loss'] for point in curve] == pytest.approx(means, abs=1e-5)
     assert curve[-1]['bias'] == result['metrics']['bias']
+    # Of six tiny steps: tenths of seconds would round to 0.
     assert 0 < result['train_seconds'] <= result['wall_seconds']
     assert result['versions']['mmpose_pretext']
     assert [path.name for path in run.out.parent.iterdir()] == ['run.json']

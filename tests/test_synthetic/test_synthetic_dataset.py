@@ -1,5 +1,6 @@
 import json
 import math
+import time
 
 import cv2
 import numpy as np
@@ -48,6 +49,20 @@ def test_bytes_depend_on_the_seed_only(made, tmp_path):
     assert files(tmp_path / 'first')[name] == files(folder)[name]
     make_dataset(tmp_path / 'other', 1, CONFIG, seed=4)
     assert files(tmp_path / 'other')[name] != files(folder)[name]
+
+
+def test_workers_start_after_opencv_has_used_threads(made, tmp_path):
+    folder, _ = made
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(2)
+    try:
+        cv2.resize(np.zeros((2000, 2000, 3), np.uint8), (3000, 3000))
+        time.sleep(1)  # OpenCV's threads wait actively at first
+        make_dataset(tmp_path, 9, CONFIG, seed=3, workers=2)
+        assert cv2.getNumThreads() == 2
+    finally:
+        cv2.setNumThreads(before)
+    assert files(tmp_path) == files(folder)
 
 
 def test_splits_differ_and_share_a_folder(tmp_path):
