@@ -20,10 +20,10 @@ import mmpose_pretext
 from mmpose_pretext.registry import HOOKS
 
 
-def write_json(path: Path, content: dict) -> None:
-    """Write a json file whole or not at all."""
+def write_json(path: Path, content: dict | list) -> None:
+    """Write a json file whole or not at all, whatever other processes write."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + '.partial')
+    partial = path.with_name(f'{path.name}.{os.getpid()}.partial')
     partial.write_text(json.dumps(content, indent=1) + '\n')
     os.replace(partial, path)
 

@@ -1,8 +1,10 @@
 """The result file of a run, also of one that was interrupted."""
 
 import json
+import multiprocessing
 import subprocess
 import uuid
+from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
 import pytest
@@ -148,6 +150,20 @@ def test_curve_of_another_run_is_not_taken_up(run):
     curve = json.loads(run.out.read_text())['curve']
     assert [point['iter'] for point in curve] == [2, 4, 6]
     assert curve[0]['bias'] != 5
+
+
+def _write_often(path, value):
+    for _ in range(200):
+        write_json(path, [value] * 50)
+
+
+def test_processes_write_one_file(tmp_path):
+    path = tmp_path / 'a.json'
+    with ProcessPoolExecutor(2, multiprocessing.get_context('fork')) as pool:
+        for future in [pool.submit(_write_often, path, value) for value in (1, 2)]:
+            future.result()
+    assert json.loads(path.read_text()) in ([1] * 50, [2] * 50)
+    assert [file.name for file in tmp_path.iterdir()] == ['a.json']
 
 
 def test_git_state(tmp_path):
