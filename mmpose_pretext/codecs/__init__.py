@@ -1,5 +1,6 @@
 """Label codecs."""
 
 from .jigsaw_heatmap import JigsawHeatmap
+from .presence_label import PresenceLabel
 
-__all__ = ['JigsawHeatmap']
+__all__ = ['JigsawHeatmap', 'PresenceLabel']

@@ -2,6 +2,7 @@
 
 from .jigsaw_shuffle import JigsawShuffle
 from .loading import LoadImageStrict
+from .presence_windows import PresenceWindows
 from .rotation_prediction import RandomQuarterTurn
 
-__all__ = ['JigsawShuffle', 'LoadImageStrict', 'RandomQuarterTurn']
+__all__ = ['JigsawShuffle', 'LoadImageStrict', 'PresenceWindows', 'RandomQuarterTurn']
