@@ -1,6 +1,8 @@
 """Metrics."""
 
 from .jigsaw_accuracy import JigsawAccuracy
+from .left_right_confusion import LeftRightConfusion
+from .presence_ap import PresenceAP
 from .pretext_accuracy import PretextAccuracy
 
-__all__ = ['JigsawAccuracy', 'PretextAccuracy']
+__all__ = ['JigsawAccuracy', 'LeftRightConfusion', 'PresenceAP', 'PretextAccuracy']
