@@ -71,6 +71,11 @@ class LabelFraction:
 
     To take a fraction of each dataset in a ``CombinedDataset``, wrap each.
 
+    With ``keep_rest`` the rest stays as well, for semi-supervised training: every
+    sample then has the key ``located``, True in the fraction and False in the rest,
+    from which a transform has to take the places, as
+    :class:`mmpose_pretext.PresenceWindows` does.
+
     Args:
         dataset: Dataset or its config.
         fraction: Fraction of the images, in (0, 1], rounded up to whole images.
@@ -80,6 +85,8 @@ class LabelFraction:
             ``'num_keypoints'``: the number of labelled keypoints of an image. An
             image with several people takes the value of the first, but for
             ``'num_keypoints'``, where it takes their sum.
+        keep_rest: Keep all samples, and mark those of the fraction as ``located``.
+            They are the samples that there would be without ``keep_rest``.
 
     Raises:
         TypeError: If the dataset cannot give a subset.
@@ -93,6 +100,7 @@ class LabelFraction:
         fraction: float,
         seed: int = 0,
         stratify: str | None = None,
+        keep_rest: bool = False,
     ) -> None:
         if not 0 < fraction <= 1:
             raise ValueError(f'fraction must be in (0, 1], but got {fraction!r}')
@@ -108,10 +116,11 @@ class LabelFraction:
         self.fraction = fraction
         self.seed = seed
         self.stratify = stratify
+        self.keep_rest = keep_rest
         self.full_init()
 
     def full_init(self) -> None:
-        """Load the dataset and reduce it to the fraction, once."""
+        """Load the dataset and reduce it to the fraction, or mark that, once."""
         if getattr(self, '_reduced', False):
             return
         self.dataset.full_init()
@@ -141,8 +150,24 @@ class LabelFraction:
         # the small number: 0.07 * 100 is 7.000000000000001
         count = math.ceil(self.fraction * len(ids) - 1e-9)
         chosen = sorted(i for unit in order[:count] for i in images[ids[unit]])
-        self.dataset.get_subset_(chosen)
+        if self.keep_rest:
+            self._mark(set(chosen))
+        else:
+            self.dataset.get_subset_(chosen)
         self._reduced = True
+
+    def _mark(self, chosen: set[int]) -> None:
+        """Store with each sample of the dataset whether it is a chosen one."""
+        infos = []
+        for index in range(len(self.dataset)):
+            # what is stored: datasets add their metainfo to it when they are asked
+            info = BaseDataset.get_data_info(self.dataset, index)
+            del info['sample_idx']
+            infos.append(dict(info, located=index in chosen))
+        self.dataset.data_list = infos
+        if self.dataset.serialize_data:
+            serialized = self.dataset._serialize_data()
+            self.dataset.data_bytes, self.dataset.data_address = serialized
 
     @property
     def metainfo(self) -> dict:

@@ -108,7 +108,8 @@ def test_samples_outside_of_the_fraction_are_never_drawn():
     assert drawn == visible
 
 
-def test_wraps_a_stock_dataset_from_a_config(tmp_path):
+@pytest.mark.parametrize('keep_rest', [False, True])
+def test_wraps_a_stock_dataset_from_a_config(tmp_path, keep_rest):
     keypoints = [10, 10, 2] * 17
     content = dict(
         images=[dict(id=i, file_name=f'{i}.jpg', height=50, width=50) for i in (1, 2)],
@@ -132,14 +133,52 @@ def test_wraps_a_stock_dataset_from_a_config(tmp_path):
         dict(
             type='mmpose_pretext.LabelFraction',
             fraction=0.5,
+            keep_rest=keep_rest,
             dataset=dict(
                 type='mmpose.CocoDataset', data_root=str(tmp_path), ann_file='a.json'
             ),
         )
     )
-    assert len(dataset) == 1
+    assert len(dataset) == (2 if keep_rest else 1)
     assert dataset.metainfo['num_keypoints'] == 17
     assert dataset.get_data_info(0)['img_id'] in (1, 2)
+    if keep_rest:
+        # as the pipeline gets them: with the metainfo that the dataset adds
+        samples = [dataset[index] for index in range(2)]
+        assert sorted(sample['located'] for sample in samples) == [False, True]
+        assert all(len(sample['flip_indices']) == 17 for sample in samples)
+
+
+@pytest.mark.parametrize('serialize', [True, False])
+def test_rest_is_kept_and_the_fraction_marked(serialize):
+    reached = []
+
+    def pipeline(info):
+        reached.append(info)
+        return info
+
+    plain = Numbers()
+    parts = {}
+    for fraction in (0.05, 0.1, 1.0):
+        inner = Numbers(pipeline=[pipeline], serialize_data=serialize)
+        dataset = LabelFraction(inner, fraction, seed=3, keep_rest=True)
+        assert len(dataset) == len(inner) == len(plain)
+        for index in range(len(plain)):
+            info = dataset.get_data_info(index)
+            assert info['located'] is dataset[index]['located']
+            assert reached[-1]['located'] is info.pop('located')
+            np.testing.assert_equal(info, plain.get_data_info(index))
+        parts[fraction] = [d['number'] for d in reached if d['located']]
+        reached.clear()
+        assert parts[fraction] == chosen(fraction, seed=3)
+        dataset.full_init()
+        assert len(dataset) == len(plain)
+    assert set(parts[0.05]) < set(parts[0.1])
+    assert len(parts[1.0]) == len(plain)
+
+
+def test_without_the_rest_nothing_is_marked():
+    assert 'located' not in LabelFraction(Numbers(), 0.5).get_data_info(0)
 
 
 @pytest.mark.parametrize('fraction', [0, -0.1, 1.01])
