@@ -1,3 +1,5 @@
 """Models."""
 
 from .heads import *  # noqa: F403
+from .layers import *  # noqa: F403
+from .losses import *  # noqa: F403

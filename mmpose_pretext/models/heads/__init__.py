@@ -1,5 +1,6 @@
 """Heads."""
 
+from .location_free_head import LocationFreeHead
 from .pretext_classification_head import PretextClassificationHead
 
-__all__ = ['PretextClassificationHead']
+__all__ = ['LocationFreeHead', 'PretextClassificationHead']

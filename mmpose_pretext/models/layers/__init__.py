@@ -1,0 +1,13 @@
+"""Layers."""
+
+from .location_free import PartCAM, PosePrototypes, SpatialGuidedContextEncoder
+from .window_pooling import log_distribution, pool_windows, window_coverage
+
+__all__ = [
+    'PartCAM',
+    'PosePrototypes',
+    'SpatialGuidedContextEncoder',
+    'log_distribution',
+    'pool_windows',
+    'window_coverage',
+]

@@ -1,0 +1,5 @@
+"""Losses."""
+
+from .presence_loss import PlaceCrossEntropyLoss, PresenceLoss, WindowMassLoss
+
+__all__ = ['PlaceCrossEntropyLoss', 'PresenceLoss', 'WindowMassLoss']

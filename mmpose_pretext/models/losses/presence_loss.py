@@ -1,0 +1,145 @@
+"""Losses of presence and of places."""
+
+import torch
+from torch import Tensor, nn
+
+from mmpose_pretext.models.layers import (
+    log_distribution,
+    pool_windows,
+    window_coverage,
+)
+from mmpose_pretext.registry import MODELS
+
+
+@MODELS.register_module()
+class PresenceLoss(nn.Module):
+    r"""Multi-label loss that ignores unknown labels.
+
+    Binary cross entropy, or with focusing the asymmetric loss (Ridnik et al., arXiv
+    2009.14119): with the probability p of presence and :math:`p_m = \max(p - m, 0)`,
+
+    .. math::
+        -y (1 - p)^{\gamma_+} \log p - (1 - y) p_m^{\gamma_-} \log (1 - p_m)
+
+    averaged over the known labels.
+
+    Args:
+        gamma_present: Focusing :math:`\gamma_+` of present labels.
+        gamma_absent: Focusing :math:`\gamma_-` of absent labels.
+        margin: m: absent labels with p below it cost nothing.
+        loss_weight: Weight.
+
+    Example:
+        >>> present, absent = torch.tensor([0.5]).log(), torch.tensor([0.5]).log()
+        >>> PresenceLoss()(present, absent, torch.tensor([1.0]))
+        tensor(0.6931)
+    """
+
+    def __init__(
+        self,
+        gamma_present: float = 0.0,
+        gamma_absent: float = 0.0,
+        margin: float = 0.0,
+        loss_weight: float = 1.0,
+    ) -> None:
+        super().__init__()
+        self.gamma_present = gamma_present
+        self.gamma_absent = gamma_absent
+        self.margin = margin
+        self.loss_weight = loss_weight
+
+    def forward(
+        self, log_present: Tensor, log_absent: Tensor, labels: Tensor
+    ) -> Tensor:
+        """Compute the loss.
+
+        Args:
+            log_present: Logarithms of the probabilities of presence, of any shape.
+            log_absent: Logarithms of the probabilities of absence.
+            labels: 1 present, 0 absent, -1 unknown, all of one shape.
+
+        Returns:
+            The mean over the known labels, in nats; 0 if none is known.
+        """
+        if self.margin:
+            present = (log_present.exp() - self.margin).clamp(min=0)
+            log_absent = (-present).log1p()
+        else:
+            present = log_present.exp()
+        if self.gamma_present:
+            log_present = log_present * log_absent.detach().exp() ** self.gamma_present
+        if self.gamma_absent:
+            log_absent = log_absent * present.detach() ** self.gamma_absent
+        losses = torch.where(labels == 1, -log_present, -log_absent)
+        known = labels >= 0
+        count = known.sum().clamp(min=1)
+        return self.loss_weight * losses.masked_fill(~known, 0).sum() / count
+
+
+@MODELS.register_module()
+class WindowMassLoss(PresenceLoss):
+    """Loss of presence in windows for any head whose maps are logits of places.
+
+    A map and a bin for "outside of the crop" are one distribution over places, and the
+    probability of presence in a window is the mass of the distribution within it. So
+    every answer pushes mass into a window or out of it, and what the answers have in
+    common is the place. (Ours, not of a paper.)
+
+    Args:
+        **kwargs: See :class:`PresenceLoss`.
+
+    Example:
+        >>> maps = torch.zeros(1, 1, 4, 4)  # half of the mass is outside
+        >>> left = torch.tensor(
+        ...     [[[[-0.5, -0.5], [1.5, -0.5], [1.5, 3.5], [-0.5, 3.5]]]]
+        ... )
+        >>> WindowMassLoss()(maps, left, torch.ones(1, 1, 1)).exp()  # 1 / p
+        tensor(4.)
+    """
+
+    def forward(self, maps: Tensor, windows: Tensor, labels: Tensor) -> Tensor:
+        """Compute the loss.
+
+        Args:
+            maps: Logits of shape (B, K, H, W).
+            windows: Corners of shape (B, M, 4, 2), in pixels of the maps.
+            labels: Shape (B, M, K): 1 present, 0 absent, -1 unknown.
+
+        Returns:
+            The mean over the known labels, in nats.
+        """
+        coverage = window_coverage(windows, maps.shape[2:])
+        return super().forward(*pool_windows(maps, coverage, 'mass'), labels)
+
+
+@MODELS.register_module()
+class PlaceCrossEntropyLoss(nn.Module):
+    """Cross entropy between heatmaps and the distribution that the maps are.
+
+    The target is the heatmap, normalised to sum 1; the prediction the softmax of the
+    map over its pixels and the bin for "outside of the crop" of
+    :class:`WindowMassLoss`, so that both losses train the same quantity.
+
+    Args:
+        loss_weight: Weight.
+    """
+
+    def __init__(self, loss_weight: float = 1.0) -> None:
+        super().__init__()
+        self.loss_weight = loss_weight
+
+    def forward(self, maps: Tensor, heatmaps: Tensor, weights: Tensor) -> Tensor:
+        """Compute the loss.
+
+        Args:
+            maps: Logits of shape (B, K, H, W).
+            heatmaps: Targets of shape (B, K, H, W), not negative.
+            weights: Shape (B, K); 0 where the place is unknown.
+
+        Returns:
+            The weighted mean over the keypoints, in nats; 0 if no place is known.
+        """
+        mass = heatmaps.sum(dim=(2, 3))
+        losses = -(heatmaps * log_distribution(maps)).sum(dim=(2, 3))
+        losses = losses / mass.clamp(min=1e-6) * weights
+        return self.loss_weight * losses.sum() / weights.sum().clamp(min=1)

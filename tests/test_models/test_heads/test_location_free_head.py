@@ -1,0 +1,237 @@
+import numpy as np
+import pytest
+import torch
+from mmengine.registry import init_default_scope
+from mmengine.structures import InstanceData, PixelData
+from mmpose.registry import MODELS
+from mmpose.structures import PoseDataSample
+
+from mmpose_pretext.models.heads import LocationFreeHead
+
+METAINFO = dict(
+    dataset_name='three',
+    keypoint_info={
+        0: dict(name='head', id=0, color=[0, 0, 0], type='upper', swap=''),
+        1: dict(name='left', id=1, color=[0, 0, 0], type='lower', swap='right'),
+        2: dict(name='right', id=2, color=[0, 0, 0], type='lower', swap='left'),
+    },
+    skeleton_info={
+        0: dict(link=('head', 'left'), id=0, color=[0, 0, 0]),
+        1: dict(link=('head', 'right'), id=1, color=[0, 0, 0]),
+    },
+    joint_weights=[1.0, 1.0, 1.0],
+    sigmas=[0.1, 0.1, 0.1],
+)
+DECODER = dict(
+    type='mmpose_pretext.PresenceLabel',
+    input_size=(32, 32),
+    heatmap_size=(8, 8),
+    sigma=1.0,
+)
+FULL = dict(context=dict(), context_indices=(0, 1), prototypes=dict())
+PARTS = dict(
+    cam=dict(),
+    context=dict(context=dict(), context_indices=(0, 1)),
+    prototypes=FULL | dict(prototypes=dict(relation='none')),
+    full=FULL,
+)
+
+
+@pytest.fixture(autouse=True)
+def scope():
+    init_default_scope('mmpose')
+    torch.manual_seed(0)
+
+
+def make_head(**kwargs):
+    kwargs = (
+        dict(
+            in_channels=[8, 16],
+            metainfo=METAINFO,
+            deconv_out_channels=(16,),
+            deconv_kernel_sizes=(4,),
+            dims=32,
+            decoder=DECODER,
+        )
+        | kwargs
+    )
+    head = LocationFreeHead(**kwargs)
+    head.init_weights()
+    return head
+
+
+def feats(batch=2):
+    return torch.randn(batch, 8, 8, 8), torch.randn(batch, 16, 4, 4)
+
+
+def samples(batch=2, presence=True, located=True):
+    result = []
+    for _ in range(batch):
+        sample = PoseDataSample(
+            metainfo=dict(
+                input_center=np.array([16, 16]),
+                input_scale=np.array([32, 32]),
+                input_size=(32, 32),
+                flip_indices=[0, 2, 1],
+            )
+        )
+        sample.gt_instances = InstanceData(
+            bboxes=np.zeros((1, 4)), bbox_scores=np.ones(1)
+        )
+        labels = dict(keypoint_weights=torch.full((1, 3), float(located)))
+        if presence:
+            labels['presence'] = torch.randint(-1, 2, (1, 4, 3)).float()
+            boxes = [(-0.5, -0.5, 7.5, 7.5), (0, 0, 4, 4), (3, 2, 7, 6), (1, 4, 5, 7)]
+            labels['presence_windows'] = torch.tensor(
+                [[[(a, b), (c, b), (c, d), (a, d)] for a, b, c, d in boxes]]
+            ).float()
+        sample.gt_instance_labels = InstanceData(**labels)
+        sample.gt_fields = PixelData(heatmaps=torch.rand(3, 8, 8))
+        result.append(sample)
+    return result
+
+
+@pytest.mark.parametrize('parts', PARTS)
+@pytest.mark.parametrize('pooling', ['average', 'topk', 'lse', 'noisy_or', 'mass'])
+def test_every_part_learns_and_predicts(parts, pooling):
+    head = make_head(cam=dict(pooling=pooling), **PARTS[parts])
+    losses = head.loss(feats(), samples())
+    expected = {'loss_presence_location', 'loss_kpt', 'acc_pose'}
+    if parts != 'cam':
+        expected.add('loss_presence_cam')
+    if parts in ('prototypes', 'full'):
+        expected.add('loss_presence_prototype')
+    assert set(losses) == expected
+    sum(loss for name, loss in losses.items() if 'loss' in name).backward()
+    no_gradient = [n for n, p in head.named_parameters() if p.grad is None]
+    assert no_gradient == []
+    head.eval()
+    with torch.no_grad():
+        instances = head.predict(feats(), samples())
+    assert instances[0].keypoints.shape == (1, 3, 2)
+    assert instances[0].keypoint_scores.shape == (1, 3)
+    assert instances[0].presence.shape == (1, 4, 3)
+    for values in (instances[0].keypoint_scores, instances[0].presence):
+        assert ((values >= 0) & (values <= 1)).all()
+
+
+def test_locations_do_not_matter_without_weights():
+    head = make_head(cam=dict(pooling='mass'), **FULL)
+    inputs, batch = feats(), samples(located=False)
+    first = head.loss(inputs, batch)
+    for sample in batch:
+        sample.gt_fields.heatmaps = torch.rand(3, 8, 8)
+    second = head.loss(inputs, batch)
+    assert first['loss_kpt'] == second['loss_kpt'] == 0
+    assert first['loss_presence_location'] == second['loss_presence_location']
+
+
+def test_score_is_presence_times_peak():
+    head = make_head(cam=dict(pooling='mass'))
+    maps = torch.full((1, 3, 8, 8), -20.0)
+    maps[0, 0, 3, 4] = 20  # certainly there
+    maps[0, 1, 5, 2] = np.log(64)  # as likely there as outside
+    head.forward = lambda feats: maps
+    instance = head.predict(None, samples(1, presence=False))[0]
+    np.testing.assert_allclose(instance.keypoints[0, :2], [[16, 12], [8, 20]])
+    assert instance.keypoint_scores[0, 0] == 1
+    assert instance.keypoint_scores[0, 2] < 1e-6
+    presence = [[[1.0, 0.5, 0.0]]]
+    np.testing.assert_allclose(instance.presence, presence, atol=1e-4)
+
+
+def test_flip_test_mirrors_and_swaps():
+    head = make_head(cam=dict(pooling='mass'))
+    upright = torch.zeros(1, 3, 8, 8)
+    upright[0, 0, 1, 1], upright[0, 1, 2, 6], upright[0, 2, 4, 1] = 9, 9, 9
+    mirrored = upright[:, [0, 2, 1]].flip(3)
+    head.forward = lambda feats: feats[0]
+    cfg = dict(flip_test=True, output_heatmaps=True)
+    instances, fields = head.predict([(upright,), (mirrored,)], samples(1), cfg)
+    plain = head.predict((upright,), samples(1))
+    np.testing.assert_allclose(instances[0].keypoints, plain[0].keypoints)
+    np.testing.assert_allclose(instances[0].presence, plain[0].presence, rtol=1e-5)
+    assert fields[0].heatmaps.shape == (3, 8, 8)
+
+
+def test_receptive_field_of_the_cam():
+    """With cam_index=0 and a kernel of 1 a place sees only itself."""
+    head = make_head(cam_index=0).eval()
+    early, late = feats(1)
+    changed = early.clone()
+    changed[..., 2, 2] += 1
+    difference = (head((early, late)) - head((changed, late))).abs().amax(dim=(0, 1))
+    assert difference[2, 2] > 0
+    difference[2, 2] = 0
+    assert difference.max() == 0
+
+
+def test_presence_labels_are_asked_for():
+    with pytest.raises(ValueError, match='PresenceWindows'):
+        make_head().loss(feats(), samples(presence=False))
+    losses = make_head(presence_loss=None).loss(feats(), samples(presence=False))
+    assert set(losses) == {'loss_kpt', 'acc_pose'}
+
+
+@pytest.mark.parametrize(
+    ('kwargs', 'message'),
+    [
+        (dict(location_index=2), 'location_index=2, but the backbone gives 2'),
+        (dict(cam_index=5), 'cam_index=5'),
+        (dict(context={}, context_indices=(0, 3)), r'context_indices\[1\]=3'),
+        (dict(context={}), 'needs context_indices'),
+        (dict(prototypes={}), 'prototypes need the tokens'),
+        (dict(presence_loss=None, place_loss=None), 'cannot both be None'),
+        (dict(branch_weights=dict(heat=1)), "'heat'"),
+        (dict(metainfo=dict(dataset_name='x')), 'keypoint_info'),
+    ],
+)
+def test_bad_arguments(kwargs, message):
+    with pytest.raises(ValueError, match=message):
+        make_head(**kwargs)
+
+
+def test_stock_estimator_with_hrnet_takes_all_four_branches():
+    extra = dict(
+        stage1=dict(
+            num_modules=1, num_branches=1, block='BOTTLENECK',
+            num_blocks=(1,), num_channels=(8,),
+        ),
+        stage2=dict(
+            num_modules=1, num_branches=2, block='BASIC',
+            num_blocks=(1, 1), num_channels=(8, 16),
+        ),
+        stage3=dict(
+            num_modules=1, num_branches=3, block='BASIC',
+            num_blocks=(1, 1, 1), num_channels=(8, 16, 32),
+        ),
+        stage4=dict(
+            num_modules=1, num_branches=4, block='BASIC',
+            num_blocks=(1, 1, 1, 1), num_channels=(8, 16, 32, 64),
+            multiscale_output=True,
+        ),
+    )  # fmt: skip
+    model = MODELS.build(
+        dict(
+            type='TopdownPoseEstimator',
+            backbone=dict(type='HRNet', in_channels=3, extra=extra),
+            head=dict(
+                type='mmpose_pretext.LocationFreeHead',
+                in_channels=[8, 16, 32, 64],
+                metainfo=METAINFO,
+                location_index=0,
+                deconv_out_channels=None,
+                context=dict(),
+                context_indices=(1, 2, 3),
+                prototypes=dict(),
+                dims=32,
+                decoder=DECODER,
+            ),
+            test_cfg=dict(flip_test=True, flip_mode='heatmap', shift_heatmap=False),
+        )
+    )
+    model.eval()
+    batch = samples(1)
+    with torch.no_grad():
+        result = model(torch.randn(1, 3, 32, 32), batch, mode='predict')
+    assert result[0].pred_instances.keypoints.shape == (1, 3, 2)
