@@ -3,5 +3,6 @@
 from . import transforms
 from .label_fraction import LabelFraction
 from .person_crop_dataset import PersonCropDataset
+from .presence_dataset import PresenceDataset
 
-__all__ = ['LabelFraction', 'PersonCropDataset', 'transforms']
+__all__ = ['LabelFraction', 'PersonCropDataset', 'PresenceDataset', 'transforms']
