@@ -72,6 +72,9 @@ def test_by_hand():
     moved[1] = PLACES[2] + [0, 10]
     assert evaluate([sample(moved)]) == (0, 3 / 4)
     assert evaluate([sample(moved)], thr=0.11) == (1 / 4, 3 / 4)
+    own = PLACES.copy()
+    own[1] += [0, 10]
+    assert evaluate([sample(own)]) == (0, 3 / 4)
     # of a box of twice the size, less
     assert evaluate([sample(moved, box=(50, 0, 100, 200))]) == (1 / 4, 3 / 4)
 
