@@ -1,0 +1,260 @@
+import numpy as np
+import pytest
+from mmpose.datasets.datasets.utils import parse_pose_metainfo
+
+from mmpose_pretext.perspective import (
+    BONE_LENGTHS,
+    HEIGHT,
+    filter_people,
+    find_bones,
+    ground_point,
+    pair_labels,
+    person_scale,
+)
+from mmpose_pretext.synthetic import Camera, sample_pose
+from mmpose_pretext.synthetic.body import coco_points
+from mmpose_pretext.synthetic.scene import place
+from mmpose_pretext.synthetic.skeleton import H36M_JOINTS
+
+COCO = [
+    'nose', 'left_eye', 'right_eye', 'left_ear', 'right_ear', 'left_shoulder',
+    'right_shoulder', 'left_elbow', 'right_elbow', 'left_wrist', 'right_wrist',
+    'left_hip', 'right_hip', 'left_knee', 'right_knee', 'left_ankle', 'right_ankle',
+]  # fmt: skip
+BONES, LENGTHS = find_bones(COCO)
+SIDES = ('left', 'right')
+
+
+def standing(scale, foot=(100, 500), **places):
+    """Keypoints (17, 2) of a person seen from the front, arms down."""
+    y = dict(nose=1.55, eye=1.6, ear=1.58)
+    heights = [
+        ('ankle', 0.05),
+        ('knee', 0.05 + HEIGHT * 0.246),
+        ('hip', 0.05 + HEIGHT * (0.246 + 0.245)),
+        ('shoulder', 0.05 + HEIGHT * (0.246 + 0.245 + 0.288)),
+        ('elbow', 0.05 + HEIGHT * (0.246 + 0.245 + 0.288 - 0.186)),
+        ('wrist', 0.05 + HEIGHT * (0.246 + 0.245 + 0.288 - 0.186 - 0.146)),
+    ]
+    y.update(heights)
+    x = {'left': 0.2, 'right': -0.2}
+    points = np.array([(x.get(n.split('_')[0], 0), -y[n.split('_')[-1]]) for n in COCO])
+    for name, place_ in places.items():
+        points[COCO.index(name)] = place_
+    return np.array(foot) + scale * points
+
+
+def everything(people):
+    return np.ones(np.shape(people)[:2])
+
+
+@pytest.mark.parametrize(
+    'layout', ['coco', 'mpii', 'crowdpose', 'posetrack18', 'h36m', 'mpi_inf_3dhp']
+)
+def test_all_layouts_have_the_ten_bones(layout):
+    path = f'configs/_base_/datasets/{layout}.py'
+    names = list(parse_pose_metainfo(dict(from_file=path))['keypoint_name2id'])
+    bones, lengths = find_bones(names)
+    assert bones.shape == (10, 2)
+    for (a, b), length in zip(bones, lengths, strict=True):
+        side, first = names[a].split('_')
+        other, second = names[b].replace('foot', 'ankle').split('_')
+        assert side == other
+        assert length == HEIGHT * BONE_LENGTHS[first, second]
+
+
+def test_few_known_bones():
+    bones, lengths = find_bones(['left_knee', 'x', 'left_ankle', 'left_hip'])
+    assert bones.tolist() == [[3, 0], [0, 2]]
+    assert len(lengths) == 2
+    for names in ([], ['left_knee', 'left_ankle', 'right_hip', 'nose']):
+        with pytest.raises(ValueError, match='two bones or more'):
+            find_bones(names)
+
+
+def slow_scale(keypoints, visible):
+    scales = []
+    for (a, b), length in zip(BONES, LENGTHS, strict=True):
+        if visible[a] > 0 and visible[b] > 0:
+            scales.append(np.hypot(*(keypoints[a] - keypoints[b])) / length)
+    scales.sort(reverse=True)
+    if len(scales) < 2:
+        return np.nan, 0
+    return scales[1], scales[1] / scales[0] * (1 - 2 ** (1 - len(scales)))
+
+
+def test_scale_equals_a_loop_over_people_and_bones():
+    rng = np.random.default_rng(0)
+    keypoints = rng.uniform(0, 300, (200, 17, 2))
+    visible = (rng.random((200, 17)) < rng.random((200, 1))) * 2
+    keypoints[visible == 0] = np.nan
+    scale, confidence = person_scale(keypoints, visible, BONES, LENGTHS)
+    expected = [slow_scale(k, v) for k, v in zip(keypoints, visible, strict=True)]
+    assert 20 < np.isnan(scale).sum() < 180
+    np.testing.assert_allclose(np.stack([scale, confidence], 1), expected)
+
+
+def test_scale_of_a_person_parallel_to_the_image():
+    scale, confidence = person_scale([standing(80)], np.ones((1, 17)), BONES, LENGTHS)
+    np.testing.assert_allclose(scale, 80)
+    np.testing.assert_allclose(confidence, 1, atol=0.002)
+
+
+def test_nobody():
+    empty, unseen = np.empty((0, 17, 2)), np.empty((0, 17))
+    scale, confidence = person_scale(empty, unseen, BONES, LENGTHS)
+    assert scale.shape == confidence.shape == (0,)
+    assert ground_point(empty, unseen, COCO).shape == (0,)
+    assert all(m.shape == (0,) for m in filter_people(empty, unseen, COCO).values())
+    for people in (np.empty(0), np.ones(1)):
+        pairs, relation, confidence = pair_labels(people, people)
+        assert pairs.shape == (0, 2)
+        assert relation.shape == confidence.shape == (0,)
+
+
+def test_points_of_the_ground():
+    people = np.stack([standing(80), standing(40), standing(40), standing(40)])
+    visible = everything(people)
+    visible[1, COCO.index('left_ankle')] = 0
+    visible[2, [COCO.index(f'{side}_ankle') for side in SIDES]] = 0
+    people[3, COCO.index('left_wrist')] = 10, 600
+    ground = ground_point(people, visible, COCO)
+    np.testing.assert_allclose(ground, [496, 498, np.nan, 600])
+
+
+def slow_pairs(scale, confidence, ground, tau, cues):
+    out = []
+    for i in range(len(scale)):
+        for j in range(i + 1, len(scale)):
+            ratio = scale[i] / scale[j]
+            if ratio > tau:
+                relation = -1  # i is closer
+            elif ratio < 1 / tau:
+                relation = 1
+            else:
+                continue
+            lower = ground[i] - ground[j]
+            if 'ground' in cues and lower * relation > 0:
+                continue
+            # 2 P - 1, P the logistic distribution function
+            p = 1 / (1 + np.exp(-1.7 * abs(np.log(ratio)) / 0.1))
+            out.append((i, j, relation, confidence[i] * confidence[j] * (2 * p - 1)))
+    return np.array(out).reshape(-1, 4)
+
+
+@pytest.mark.parametrize('cues', [('scale',), ('scale', 'ground')])
+@pytest.mark.parametrize('tau', [1.0, 1.1, 1.5])
+def test_pairs_equal_a_loop(tau, cues):
+    rng = np.random.default_rng(1)
+    scale, confidence = rng.uniform(50, 100, 30), rng.random(30)
+    ground = rng.uniform(300, 400, 30)
+    scale[rng.random(30) < 0.1] = np.nan
+    ground[rng.random(30) < 0.2] = np.nan
+    pairs, relation, weight = pair_labels(scale, confidence, ground, tau, cues)
+    expected = slow_pairs(scale, confidence, ground, tau, cues)
+    assert 20 < len(expected) < 435
+    np.testing.assert_array_equal(pairs, expected[:, :2])
+    np.testing.assert_array_equal(relation, expected[:, 2])
+    np.testing.assert_allclose(weight, expected[:, 3])
+    assert (weight > 0).all()
+    assert pairs.dtype.kind == relation.dtype.kind == 'i'
+
+
+def test_order_of_synthetic_people():
+    """The person at twice the depth is farther, by all layouts and both cues."""
+    rng = np.random.default_rng(2)
+    camera = Camera((640, 480), 500.0, 1.5, 0.1)
+    for _ in range(20):
+        bodies = [
+            place(sample_pose(rng, 'walk'), rng.uniform(0, 360), x, z)
+            for x, z in ((-0.5, 9), (0.5, 4.5))
+        ]
+        for names, points in (
+            (COCO, [coco_points(pose) for pose in bodies]),
+            (H36M_JOINTS, [pose.joints for pose in bodies]),
+        ):
+            pixels = camera.project(camera.to_camera(np.stack(points)))
+            visible = everything(pixels)
+            scale, confidence = person_scale(pixels, visible, *find_bones(names))
+            ground = ground_point(pixels, visible, names)
+            pairs, relation, _ = pair_labels(
+                scale, confidence, ground, 1.1, ('scale', 'ground')
+            )
+            assert pairs.tolist() == [[0, 1]]
+            assert relation.tolist() == [1]
+
+
+def test_filters():
+    sitting = dict(left_knee=(0.25, -0.9), right_knee=(-0.25, -0.9))
+    people = np.stack(
+        [
+            standing(80),
+            standing(80),  # hidden below the hips, and an arm
+            standing(20),
+            standing(80, **sitting),
+            standing(80, left_knee=(0.25, -0.9), left_ankle=(0.3, -0.6)),  # a kick
+            standing(80, left_wrist=(1.5, -1)),  # an error
+            standing(80),  # nothing
+            standing(80, **sitting),  # without hips
+        ]
+    )
+    visible = everything(people)
+    legs = [COCO.index(f'{side}_{n}') for side in SIDES for n in ('knee', 'ankle')]
+    visible[1, [*legs, COCO.index('left_shoulder')]] = 0
+    visible[6] = 0
+    visible[7, [COCO.index(f'{side}_hip') for side in SIDES]] = 0
+    rejected = filter_people(people, visible, COCO)
+    assert {k: np.flatnonzero(v).tolist() for k, v in rejected.items()} == {
+        'truncated': [6],
+        'tiny': [2],
+        'seated': [3],
+        'inconsistent': [5],
+    }
+    rejected = filter_people(
+        people, visible, COCO, 5, 90, max_disagreement=100, min_thigh_drop=1.1
+    )
+    assert {k: np.flatnonzero(v).tolist() for k, v in rejected.items()} == {
+        'truncated': [1, 6],
+        'tiny': [0, 1, 2, 3, 4, 5, 7],
+        'seated': [0, 2, 3, 4, 5],
+        'inconsistent': [],
+    }
+
+
+def test_bad_keypoints():
+    people, visible = standing(80)[None], np.ones((1, 17))
+    functions = (
+        lambda k, v: person_scale(k, v, BONES, LENGTHS),
+        lambda k, v: ground_point(k, v, COCO),
+        lambda k, v: filter_people(k, v, COCO),
+    )
+    for function in functions:
+        with pytest.raises(ValueError, match=r'must have shape \(N, K, 2\)'):
+            function(people[0], visible)
+        with pytest.raises(ValueError, match=r'must have shape \(N, K, 2\)'):
+            function(people, visible[:, :5])
+        broken = people.copy()
+        broken[0, 3, 1] = np.nan
+        with pytest.raises(ValueError, match='keypoint 3 of person 0'):
+            function(broken, visible)
+        function(broken, np.arange(17)[None] != 3)
+    for function in functions[1:]:
+        with pytest.raises(ValueError, match='17 keypoint_names'):
+            function(people[:, :16], visible[:, :16])
+
+
+def test_bad_arguments_of_pairs():
+    two = np.ones(2)
+    for change, message in (
+        (dict(confidence=np.ones(3)), r'one shape \(N,\)'),
+        (dict(scale=np.ones((2, 2))), r'one shape \(N,\)'),
+        (dict(scale=np.array([1, 0])), 'more than 0'),
+        (dict(tau=0.9), 'tau must be 1 or more, got 0.9'),
+        (dict(tau=np.nan), 'tau must be 1 or more'),
+        (dict(cues=('ground',)), "cues must be .*got \\('ground',\\)"),
+        (dict(cues=('scale', 'size')), 'cues must be'),
+        (dict(cues=('scale', 'ground')), 'needs ground'),
+        (dict(cues=('scale', 'ground'), ground=np.ones(3)), 'needs ground'),
+    ):
+        with pytest.raises(ValueError, match=message):
+            pair_labels(**{**dict(scale=two, confidence=two), **change})
