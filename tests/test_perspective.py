@@ -211,7 +211,7 @@ def test_filters():
         'inconsistent': [5],
     }
     rejected = filter_people(
-        people, visible, COCO, 5, 90, max_disagreement=100, min_thigh_drop=1.1
+        people, visible, COCO, 5, 200, max_disagreement=100, min_thigh_drop=1.1
     )
     assert {k: np.flatnonzero(v).tolist() for k, v in rejected.items()} == {
         'truncated': [1, 6],
