@@ -50,3 +50,13 @@ val_pipeline = [
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 val_dataloader = dict(dataset=dict(pipeline=val_pipeline))
 test_dataloader = dict(dataset=dict(pipeline=val_pipeline))
+
+# evaluators
+val_evaluator = dict(
+    metrics=[
+        dict(type='PCKAccuracy', thr=0.1, prefix='pck@0.1'),
+        dict(type='PCKAccuracy', thr=0.2, prefix='pck@0.2'),
+        dict(type='mmpose_pretext.LeftRightConfusion'),
+        dict(type='mmpose_pretext.PresenceAP'),
+    ])
+test_evaluator = val_evaluator

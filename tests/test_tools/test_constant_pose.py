@@ -143,6 +143,8 @@ def test_metrics_of_the_median_and_result_file(tool, load_tool, data, capsys):
     assert 0 < result['metrics']['coco/AP'] < 1
     assert not any(name.startswith('presence') for name in result['metrics'])
     assert result['images'] == 3
+    (used,) = result['info']['evaluated_on']
+    assert used['file'] == str(data / 'test.json')
     results = load_tool('benchmarks/results.py')
     table = results.make_table(out.parent, ['pck@0.1/PCK', 'pck@0.2/PCK'])
     row = '| always the median pose | `tiny` | 0 | 3 | 50.0 | 100.0 |'

@@ -100,6 +100,23 @@ def test_cells_differ_only_in_what_they_are_about(tool, folder):
     assert scratch == hsjp
 
 
+def test_rest_of_the_images_is_kept_on_request(tool, folder):
+    options = '--epochs', '3', '--stratify', 'num_keypoints'
+    without, kept = (
+        [
+            (cfg.train_dataloader.dataset, cfg.train_cfg.max_iters)
+            for cfg in planned(tool, *options, *more).values()
+        ]
+        for more in ((), ('--keep-rest',))
+    )
+    assert all('keep_rest' not in dataset for dataset, _ in without)
+    assert all(dataset.keep_rest for dataset, _ in kept)
+    assert {dataset.stratify for dataset, _ in kept} == {'num_keypoints'}
+    assert {dataset.fraction for dataset, _ in kept} == {0.5, 1}
+    # a pass is over all images, whatever the fraction
+    assert {length for _, length in kept} == {max(length for _, length in without)}
+
+
 def test_equal_epochs_give_equal_passes(tool, folder):
     configs = planned(tool, '--epochs', '3')
     base = Config.fromfile('net.py')
@@ -219,7 +236,7 @@ def test_combined_datasets_are_wrapped_inside(tool):
             dict(type='RepeatDataset', dataset=dict(type='MpiiDataset', ann_file='b')),
         ],
     )
-    wrapped = tool.take_fraction(cfg, 0.1, 5, None)
+    wrapped = tool.take_fraction(cfg, 0.1, seed=5)
     first, second = wrapped['datasets']
     assert first['type'] == 'mmpose_pretext.LabelFraction'
     assert first['dataset'] == cfg['datasets'][0]

@@ -1,4 +1,5 @@
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,56 @@ def test_refusals(tool, demo_dir, tmp_path, capsys):
         assert tool.main(['tables', str(readme)]) == 1
         assert message in capsys.readouterr().err
         assert readme.read_text() == text
+
+
+@pytest.fixture
+def models(tmp_path):
+    """A table of two models, of two runs and of one, and how to change a run."""
+
+    def write(path, evaluated_on='set', **metrics):
+        (tmp_path / 'results' / path).parent.mkdir(parents=True, exist_ok=True)
+        run = dict(metrics=metrics, info=dict(evaluated_on=evaluated_on))
+        (tmp_path / 'results' / path).write_text(json.dumps(run))
+
+    write('2_net_four-windows/0.json', pck=0.25, ap=0.5)
+    write('2_net_four-windows/1.json', pck=0.27, ap=0.5)
+    write('10_random/0.json', pck=0.01)
+    readme = tmp_path / 'README.md'
+    readme.write_text('<!-- models: results pck ap -->\n<!-- end of models -->')
+    return readme, write
+
+
+def test_table_of_models(tool, models):
+    readme, _ = models
+    assert tool.main(['tables', str(readme)]) == 0
+    assert readme.read_text().splitlines()[1:-1] == [
+        '| model | seeds | pck | ap |',
+        '|---|---:|---:|---:|',
+        '| random | 1 | 1.0 | - |',
+        '| net, four-windows | 2 | 26.0 ± 1.4 | 50.0 ± 0.0 |',
+    ]
+
+
+@pytest.mark.parametrize(
+    ('path', 'change', 'message'),
+    [
+        ('10_random/1.json', dict(pck=1, ap=1), "only some results in .* have 'ap'"),
+        ('10_random/0.json', dict(evaluated_on='b', pck=1), 'different sets'),
+        ('9_empty/x.txt', dict(), '9_empty holds no json file'),
+    ],
+)
+def test_models_that_cannot_be_compared(tool, models, capsys, path, change, message):
+    readme, write = models
+    write(path, **change)
+    assert tool.main(['tables', str(readme)]) == 1
+    assert re.search(message, capsys.readouterr().err)
+
+
+def test_unknown_metric_of_models(tool, models, capsys):
+    readme, _ = models
+    readme.write_text('<!-- models: results pkc -->\n<!-- end of models -->')
+    assert tool.main(['tables', str(readme)]) == 1
+    assert "has the metric 'pkc'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -25,8 +25,9 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
 
+import label_efficiency  # noqa: E402
 import launching  # noqa: E402
 import mmpose.evaluation.metrics as stock  # noqa: E402
 import numpy as np  # noqa: E402
@@ -191,8 +192,9 @@ def evaluate(cfg: Config, pose: str, seed: int) -> tuple[dict, list[str]]:
 
     Returns:
         The result, as :func:`results.collect` makes it: ``label``, ``config``,
-        ``seed``, ``images`` (training people whose places were used), ``metrics``, and
-        ``git``. And the types of the metrics that were left out.
+        ``seed``, ``images`` (training people whose places were used), ``metrics``,
+        ``info`` (what was ``evaluated_on``) and ``git``. And the types of the metrics
+        that were left out.
     """
     with DefaultScope.overwrite_default_scope(cfg.get('default_scope', 'mmpose')):
         metrics, left_out = build_metrics(cfg.test_evaluator)
@@ -225,6 +227,9 @@ def evaluate(cfg: Config, pose: str, seed: int) -> tuple[dict, list[str]]:
         seed=seed,
         images=images,
         metrics={name: float(value) for name, value in values.items()},
+        info=dict(
+            evaluated_on=label_efficiency.evaluated_on(cfg.test_dataloader.dataset)
+        ),
         git=git_state(Path(__file__).parent),
     )
     return result, left_out

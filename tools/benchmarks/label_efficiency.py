@@ -229,26 +229,22 @@ def stretch(schedulers: list[dict], epochs: int, iterations: int) -> list[dict]:
     return stretched
 
 
-def take_fraction(
-    dataset: dict, fraction: float, seed: int, stratify: str | None
-) -> dict:
+def take_fraction(dataset: dict, fraction: float, **kwargs) -> dict:
     """Wrap a dataset's config, or each within a combined one, in LabelFraction."""
     dataset = deepcopy(dataset)
     if 'datasets' in dataset:
         dataset['datasets'] = [
-            take_fraction(part, fraction, seed, stratify)
-            for part in dataset['datasets']
+            take_fraction(part, fraction, **kwargs) for part in dataset['datasets']
         ]
         return dataset
     if 'dataset' in dataset:
-        dataset['dataset'] = take_fraction(dataset['dataset'], fraction, seed, stratify)
+        dataset['dataset'] = take_fraction(dataset['dataset'], fraction, **kwargs)
         return dataset
     return dict(
         type='mmpose_pretext.LabelFraction',
         fraction=fraction,
-        seed=seed,
-        stratify=stratify,
         dataset=dataset,
+        **kwargs,
     )
 
 
@@ -287,8 +283,13 @@ def make_config(
     """
     cfg = deepcopy(base)
     train = cfg.train_dataloader
+    keep_rest = dict(keep_rest=True) if args.keep_rest else {}
     train.dataset = take_fraction(
-        train.dataset, cell.fraction, cell.seed, args.stratify
+        train.dataset,
+        cell.fraction,
+        seed=cell.seed,
+        stratify=args.stratify,
+        **keep_rest,
     )
     iterations = (args.iterations or 0) + cell.init.extra
     if args.epochs:
@@ -392,9 +393,9 @@ def evaluated_on(dataset: dict) -> list[dict]:
     ]
 
 
-def epoch_length(loader: dict, fraction: float, seed: int, stratify: str | None) -> int:
+def epoch_length(loader: dict, fraction: float, **kwargs) -> int:
     """Return the iterations that a pass over a fraction of a loader's data takes."""
-    dataset = DATASETS.build(take_fraction(loader.dataset, fraction, seed, stratify))
+    dataset = DATASETS.build(take_fraction(loader.dataset, fraction, **kwargs))
     return math.ceil(len(dataset) / loader.batch_size)
 
 
@@ -536,8 +537,14 @@ def plan(args: argparse.Namespace) -> dict[Cell, Config]:
     # files are read once for all cells that share them
     epochs = {(cell.fraction, cell.seed): 0 for cell in cells}
     if args.epochs:
-        for part in epochs:
-            epochs[part] = epoch_length(base.train_dataloader, *part, args.stratify)
+        for fraction, seed in epochs:
+            # with --keep-rest all images are passed over
+            epochs[fraction, seed] = epoch_length(
+                base.train_dataloader,
+                1 if args.keep_rest else fraction,
+                seed=seed,
+                stratify=args.stratify,
+            )
     configs = {
         cell: make_config(base, cell, args, epochs[cell.fraction, cell.seed], used)
         for cell in cells
@@ -769,6 +776,12 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         '--stratify',
         metavar='KEY',
         help='key of the samples to stratify the fractions by, or num_keypoints',
+    )
+    sub.add_argument(
+        '--keep-rest',
+        action='store_true',
+        help='train on all images, and mark those of the fraction as located, for '
+        'semi-supervised models (see mmpose_pretext.LabelFraction)',
     )
     sub.add_argument('--purpose', choices=('choose', 'report'), required=True)
     sub.add_argument(

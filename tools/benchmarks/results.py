@@ -15,7 +15,14 @@ run, in the order of the files' names. A block
     <!-- end of study -->
 
 is replaced by the table of a label-efficiency study (see label_efficiency.py), and its
-plot is drawn beside FOLDER, as in FOLDER_pck-0.1-PCK.png.
+plot is drawn beside FOLDER, as in FOLDER_pck-0.1-PCK.png. A block
+
+    <!-- models: FOLDER METRIC ... -->
+    ...
+    <!-- end of models -->
+
+is replaced by a table of the folders in FOLDER, each of which holds the results of a
+model: "2_four-windows_70-answers" becomes the row "four-windows, 70-answers".
 
 Examples:
     python tools/benchmarks/results.py collect work_dirs/NAME \
@@ -53,6 +60,11 @@ BLOCK = re.compile(
 STUDY_BLOCK = re.compile(
     r'(<!-- study: (?P<folder>\S+) (?P<metric>\S+) -->\n)'
     r'.*?(<!-- end of study -->)',
+    re.DOTALL,
+)
+MODELS_BLOCK = re.compile(
+    r'(<!-- models: (?P<folder>\S+) (?P<metrics>[^>]*?) -->\n)'
+    r'.*?(<!-- end of models -->)',
     re.DOTALL,
 )
 MODES = ('full', 'few-layer', 'frozen')
@@ -139,6 +151,59 @@ def make_table(folder: Path, metrics: list[str]) -> str:
         cells = [run['label'], f'`{run["config"]}`', str(run['seed'])]
         cells.append(f'{run["images"]:,}')
         rows.append('| ' + ' | '.join(cells + values) + ' |')
+    return '\n'.join(rows) + '\n'
+
+
+def compare_models(folder: Path, metrics: list[str]) -> str:
+    """Make a Markdown table of models, each of which ran with several seeds.
+
+    Args:
+        folder: Folder of folders, one a model, of results.
+        metrics: Names of metrics, a column each; values are given in per cent.
+
+    Returns:
+        The table, ending with a newline: mean ± standard deviation of the sample, or
+        "-" where a model does not have the metric.
+
+    Raises:
+        FileNotFoundError: If a folder holds no results.
+        ValueError: If no model has a metric, a part of the results of a model has it,
+            or results were evaluated on different sets.
+    """
+    rows = [
+        f'| model | seeds | {" | ".join(metrics)} |',
+        '|---|---:|' + '---:|' * len(metrics),
+    ]
+    sets, found = {}, set()
+    for model in sorted(path for path in folder.glob('*') if path.is_dir()):
+        runs = {file: json.loads(file.read_text()) for file in model.glob('*.json')}
+        if not runs:
+            raise FileNotFoundError(f'{model} holds no json file')
+        for file, run in runs.items():
+            sets.setdefault(json.dumps(run['info']['evaluated_on']), file)
+        cells = []
+        for name in metrics:
+            values = [run['metrics'].get(name) for run in runs.values()]
+            if values.count(None) not in (0, len(values)):
+                raise ValueError(f'only some results in {model} have {name!r}')
+            if None in values:
+                cells.append('-')
+                continue
+            found.add(name)
+            values = 100 * np.array(values)
+            cells.append(f'{values.mean():.1f}')
+            if len(values) > 1:
+                cells[-1] += f' ± {values.std(ddof=1):.1f}'
+        label = model.name.partition('_')[2].replace('_', ', ')
+        rows.append(f'| {label} | {len(runs)} | {" | ".join(cells)} |')
+    if len(rows) == 2:
+        raise FileNotFoundError(f'{folder} holds no folder of results')
+    for name in metrics:
+        if name not in found:
+            raise ValueError(f'no result in {folder} has the metric {name!r}')
+    if len(sets) > 1:
+        first, second = list(sets.values())[:2]
+        raise ValueError(f'{first} and {second} were evaluated on different sets')
     return '\n'.join(rows) + '\n'
 
 
@@ -436,15 +501,19 @@ def fill_tables(readme: Path, plots: bool = False) -> str:
         ValueError: If it has no block.
     """
     text = readme.read_text()
-    if not BLOCK.search(text) and not STUDY_BLOCK.search(text):
+    if not any(block.search(text) for block in (BLOCK, STUDY_BLOCK, MODELS_BLOCK)):
         raise ValueError(
-            f'{readme} has no block <!-- table: FOLDER METRIC ... --> or '
-            '<!-- study: FOLDER METRIC -->'
+            f'{readme} has no block <!-- table: FOLDER METRIC ... -->, '
+            '<!-- study: FOLDER METRIC --> or <!-- models: FOLDER METRIC ... -->'
         )
 
     def fill(found: re.Match) -> str:
         folder = readme.parent / found['folder']
         return found[1] + make_table(folder, found['metrics'].split()) + found[4]
+
+    def fill_models(found: re.Match) -> str:
+        folder = readme.parent / found['folder']
+        return found[1] + compare_models(folder, found['metrics'].split()) + found[4]
 
     def fill_study(found: re.Match) -> str:
         folder = readme.parent / found['folder']
@@ -454,7 +523,8 @@ def fill_tables(readme: Path, plots: bool = False) -> str:
             study_plot(summary, plot)
         return found[1] + study_table(summary) + found[4]
 
-    return STUDY_BLOCK.sub(fill_study, BLOCK.sub(fill, text))
+    text = MODELS_BLOCK.sub(fill_models, BLOCK.sub(fill, text))
+    return STUDY_BLOCK.sub(fill_study, text)
 
 
 def main(argv: list[str] | None = None) -> int:
