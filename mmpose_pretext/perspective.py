@@ -173,10 +173,10 @@ def pair_labels(
     cue ``ground`` takes labels away: on a common ground the closer person stands lower
     in the image, so a pair is left out where both ground points are known and say else.
 
-    The confidence is c_i c_j tanh(0.85 |log(scale_i / scale_j)| / sigma), with the
-    persons' confidences c and sigma of :data:`LOG_SCALE_SPREAD`. The last factor is
-    2 P - 1 if P is the probability of the right order under a logistic distribution of
-    the log ratio's error, the best weight of a label that is right with P.
+    The confidence is tanh(0.85 c_i c_j |log(scale_i / scale_j)| / sigma), with the
+    persons' confidences c and sigma of :data:`LOG_SCALE_SPREAD`. For c = 1 it is
+    2 P - 1, the best weight of a label that is right with probability P, if the error
+    of the log ratio has a logistic distribution about as wide as a normal one of sigma.
 
     Args:
         scale: Shape (N,), pixels a metre; people with NaN are in no pair.
@@ -219,10 +219,10 @@ def pair_labels(
         ground = np.asarray(ground, float)
         labelled &= ~(ratio * (ground[j] - ground[i]) < 0)
     i, j, ratio = i[labelled], j[labelled], ratio[labelled]
-    certainty = np.tanh(0.85 * np.abs(ratio) / LOG_SCALE_SPREAD)
+    certainty = confidence[i] * confidence[j] * np.abs(ratio) / LOG_SCALE_SPREAD
     pairs = np.stack([i, j], axis=1)
     relation = np.where(ratio > 0, 1, -1)
-    return pairs, relation, confidence[i] * confidence[j] * certainty
+    return pairs, relation, np.tanh(0.85 * certainty)
 
 
 def filter_people(

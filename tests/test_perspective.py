@@ -137,8 +137,9 @@ def slow_pairs(scale, confidence, ground, tau, cues):
             if 'ground' in cues and lower * relation > 0:
                 continue
             # 2 P - 1, P the logistic distribution function
-            p = 1 / (1 + np.exp(-1.7 * abs(np.log(ratio)) / 0.1))
-            out.append((i, j, relation, confidence[i] * confidence[j] * (2 * p - 1)))
+            evidence = abs(np.log(ratio)) * confidence[i] * confidence[j]
+            p = 1 / (1 + np.exp(-1.7 * evidence / 0.1))
+            out.append((i, j, relation, 2 * p - 1))
     return np.array(out).reshape(-1, 4)
 
 
