@@ -4,5 +4,12 @@ from .jigsaw_accuracy import JigsawAccuracy
 from .left_right_confusion import LeftRightConfusion
 from .presence_ap import PresenceAP
 from .pretext_accuracy import PretextAccuracy
+from .relative_depth_accuracy import RelativeDepthAccuracy
 
-__all__ = ['JigsawAccuracy', 'LeftRightConfusion', 'PresenceAP', 'PretextAccuracy']
+__all__ = [
+    'JigsawAccuracy',
+    'LeftRightConfusion',
+    'PresenceAP',
+    'PretextAccuracy',
+    'RelativeDepthAccuracy',
+]

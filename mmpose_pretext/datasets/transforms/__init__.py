@@ -1,8 +1,15 @@
 """Data transforms."""
 
+from .check_pipeline import check_pipeline
 from .jigsaw_shuffle import JigsawShuffle
 from .loading import LoadImageStrict
 from .presence_windows import PresenceWindows
 from .rotation_prediction import RandomQuarterTurn
 
-__all__ = ['JigsawShuffle', 'LoadImageStrict', 'PresenceWindows', 'RandomQuarterTurn']
+__all__ = [
+    'JigsawShuffle',
+    'LoadImageStrict',
+    'PresenceWindows',
+    'RandomQuarterTurn',
+    'check_pipeline',
+]
