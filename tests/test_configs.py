@@ -33,13 +33,18 @@ from modelindex.load_model_index import load as load_model_index
 
 ROOT = Path(__file__).parents[1]
 PATHS = sorted((ROOT / 'configs').rglob('*.py'))
-# those of MMPretrain are tested in test_peers.py
-CONFIGS = {path.stem: path for path in PATHS if path.parent.name != 'peers'}
-COCO = [name for name in CONFIGS if '_coco-' in name]
+# those of MMPretrain are tested in test_peers.py, metainfos with their datasets
+CONFIGS = {p.stem: p for p in PATHS if p.parent.name not in ('peers', 'datasets')}
+LOCATION_FREE = [
+    name
+    for name, path in CONFIGS.items()
+    if 'location_free' in path.parts and '_lspet-' not in name
+]
+COCO = [n for n in CONFIGS if '_coco-' in n and n not in LOCATION_FREE]
 CLASSIFICATION = [n for n in CONFIGS if n.startswith(('permutation_', 'rotation_'))]
 HEATMAPS = [name for name in CONFIGS if name not in CLASSIFICATION]
 STOCK = Path(mmpose.__file__).parent.joinpath(
-    '.mim', 'configs', 'body_2d_keypoint', 'topdown_heatmap', 'coco'
+    '.mim', 'configs', 'body_2d_keypoint', 'topdown_heatmap'
 )
 
 
@@ -78,10 +83,12 @@ def without(value, *keys):
 
 
 def stock(name):
-    """Return the config of MMPose that a config on COCO follows."""
-    name = re.sub(r'^hsjp_', 'td-hm_', name)
+    """Return the config of MMPose that a config follows."""
+    name = re.sub(r'^(hsjp|locfree|locfree-cam)_', 'td-hm_', name)
     name = re.sub(r'_(scratch|hsjp(-ema)?-\d+e-pre)_', '_', name)
-    return _load(STOCK / f'{name.replace("_ema-", "_")}.py')
+    name = re.sub(r'-25pct(-only)?-', '-', name.replace('_ema-', '_'))
+    data = re.search(r'_([a-z]+)-\d+x\d+$', name)[1]
+    return _load(STOCK / data / f'{name}.py')
 
 
 def network(model, *keys):
@@ -95,6 +102,11 @@ def network(model, *keys):
 
 def loaders(cfg):
     return [cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader]
+
+
+def source(loader):
+    """Return the config of a loader's dataset, without a wrapper."""
+    return loader.dataset.get('dataset', loader.dataset)
 
 
 @pytest.fixture(autouse=True)
@@ -116,8 +128,8 @@ def test_builds(name):
 
     for loader in loaders(cfg):
         assert DATA_SAMPLERS.get(loader.sampler.type)
-        dataset = DATASETS.build(dict(loader.dataset, lazy_init=True))
-        assert len(dataset.pipeline.transforms) == len(loader.dataset.pipeline)
+        dataset = DATASETS.build(dict(source(loader), lazy_init=True))
+        assert len(dataset.pipeline.transforms) == len(source(loader).pipeline)
         assert (loader.num_workers > 0) >= loader.get('persistent_workers', False)
     assert not config(name).train_dataloader.dataset.get('test_mode', False)
     assert cfg.val_dataloader.dataset.test_mode
@@ -155,7 +167,7 @@ def test_label_is_the_same_everywhere(name):
     codec = without(cfg.codec)
     assert without(cfg.model.head.decoder) == codec
     KEYPOINT_CODECS.build(codec)
-    pipelines = [loader.dataset.pipeline for loader in loaders(cfg)]
+    pipelines = [source(loader).pipeline for loader in loaders(cfg)]
     for pipeline in pipelines:
         (affine,) = [t for t in pipeline if t.type == 'TopdownAffine']
         assert affine.input_size == tuple(codec['input_size'])
@@ -173,7 +185,7 @@ def test_label_is_the_same_everywhere(name):
             assert {'jigsaw_grid', 'jigsaw_permutation'} <= {*pipeline[-1].meta_keys}
     else:
         assert shuffles == [[], [], []]
-        dataset = DATASETS.build(dict(cfg.train_dataloader.dataset, lazy_init=True))
+        dataset = DATASETS.build(dict(source(cfg.train_dataloader), lazy_init=True))
         outputs = dataset.metainfo['num_keypoints']
     if 'metainfo' in cfg.model.head:
         of_head = parse_pose_metainfo(dict(cfg.model.head.metainfo))
@@ -232,6 +244,8 @@ def test_initial_weights(name):
         pretrained = config(source).model.backbone
         # the strict transfer needs the same backbone
         assert without(pretrained, 'init_cfg') == without(backbone, 'init_cfg')
+    elif name in LOCATION_FREE:
+        assert without(init_cfg) == without(stock(name).model.backbone.init_cfg)
     elif init_cfg is not None:
         default = inspect.signature(MODELS.get(backbone.type)).parameters['init_cfg']
         assert without(init_cfg) == default.default
@@ -256,6 +270,44 @@ def test_follows_the_stock_recipe(name):
         assert all(without(cfg[key]) == without(parent[key]) for key in same)
 
 
+@pytest.mark.parametrize('name', LOCATION_FREE)
+def test_location_free_follows_the_stock_recipe(name):
+    cfg, parent = config(name), stock(name)
+    same = set(parent.keys()) - {'model', 'codec', 'train_pipeline', 'train_dataloader'}
+    assert all(without(cfg[key]) == without(parent[key]) for key in same)
+    # what the context encoder needs more is no other network
+    more = 'out_indices', 'multiscale_output'
+    ours, theirs = (c.model.to_dict() for c in (cfg, parent))
+    for key in ('backbone', 'data_preprocessor', 'test_cfg'):
+        assert without(ours[key], *more) == without(theirs[key])
+
+    dataset, original = source(cfg.train_dataloader), source(parent.train_dataloader)
+    assert without(dataset, 'pipeline') == without(original, 'pipeline')
+    labels = 'GenerateTarget', 'RandomHalfBody', 'PresenceWindows'
+    for_both = [
+        [t for t in without(d.pipeline) if not t['type'].endswith(labels)]
+        for d in (dataset, original)
+    ]
+    assert for_both[0] == for_both[1]
+    kinds = {t.type for t in dataset.pipeline}
+    if '-25pct-' in name:
+        expected = dict(fraction=0.25, stratify='num_keypoints')
+        wrapper = without(cfg.train_dataloader.dataset, 'dataset', 'type')
+        assert {k: wrapper[k] for k in expected} == expected
+        semi = '-only-' not in name and name.startswith('locfree')
+        assert wrapper.get('keep_rest', False) == semi
+    # places only where they may be known
+    located = '-only-' in name or name.startswith('td-hm')
+    assert located == ('mmpose_pretext.PresenceWindows' not in kinds)
+    if name.startswith('td-hm'):
+        assert without(cfg.model.to_dict()) == without(parent.model.to_dict())
+    else:
+        # half bodies are cut out by the places of keypoints
+        assert 'RandomHalfBody' not in kinds
+        head = cfg.model.head
+        assert located == ('presence_loss' in head and head.presence_loss is None)
+
+
 @pytest.mark.parametrize('name', CONFIGS)
 def test_stock_tools_read_the_checkpoint(name):
     """MMPose's own tools import the package before they read a checkpoint.
@@ -277,7 +329,7 @@ HEATMAP_SIZES = {}  # by architecture and input_size
 def test_model_runs(name):
     """Every parameter gets a finite gradient, and the heatmaps have their size."""
     cfg = config(name)
-    keys = ('init_cfg', 'decoder', 'out_channels', 'test_cfg')
+    keys = ('init_cfg', 'decoder', 'out_channels', 'metainfo', 'test_cfg')
     architecture = json.dumps(network(cfg.model, *keys), sort_keys=True)
     if architecture not in HAVE_LEARNED:
         model = revert_sync_batchnorm(MODELS.build(cfg.model))

@@ -1,4 +1,4 @@
-# The full model: context over the two last scales of the backbone, and pose prototypes.
+# The full model: context over two scales of the backbone, and pose prototypes.
 _base_ = ['./locfree-cam_res18_1xb32-14e_lspet-fit-128x96.py']
 
 model = dict(

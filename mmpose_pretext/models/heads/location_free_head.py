@@ -159,8 +159,10 @@ class LocationFreeHead(HeatmapHead):
                 | dict(num_keypoints=num_keypoints, links=info['skeleton_links'])
                 | prototypes
             )
-            self.classifier = nn.Parameter(torch.zeros(num_keypoints, dims))
-            self.classifier_bias = nn.Parameter(torch.zeros(num_keypoints))
+            # not without its loss: DDP waits for the gradient of every parameter
+            if self.presence_loss is not None and self.branch_weights['prototype']:
+                self.classifier = nn.Parameter(torch.zeros(num_keypoints, dims))
+                self.classifier_bias = nn.Parameter(torch.zeros(num_keypoints))
         elif context is not None:
             self.context_maps = nn.Conv2d(dims, num_keypoints, 1)
 
@@ -179,8 +181,8 @@ class LocationFreeHead(HeatmapHead):
 
         Returns:
             ``cam``, ``location`` and, with prototypes, ``similarity``: logits of
-            shape (B, K, H, W), [W, H] being ``heatmap_size``; with prototypes
-            ``prototype``: logits of presence in the box, of shape (B, K).
+            shape (B, K, H, W), [W, H] being ``heatmap_size``; with prototypes and
+            their loss ``prototype``: logits of presence in the box, of shape (B, K).
         """
         x = self.conv_layers(self.deconv_layers(feats[self.location_index]))
         if self.cam_index is None:
@@ -205,8 +207,9 @@ class LocationFreeHead(HeatmapHead):
         similarity = torch.einsum('bkd,bdhw->bkhw', prototypes, x)
         result['similarity'] = similarity / math.sqrt(x.shape[1])
         result['location'] = cam + result['similarity']
-        logits = (prototypes * self.classifier).sum(dim=2) + self.classifier_bias
-        result['prototype'] = logits
+        if hasattr(self, 'classifier'):
+            logits = (prototypes * self.classifier).sum(dim=2) + self.classifier_bias
+            result['prototype'] = logits
         return result
 
     def forward(self, feats: Sequence[Tensor]) -> Tensor:
@@ -272,10 +275,9 @@ class LocationFreeHead(HeatmapHead):
             if weight and not (name == 'cam' and result['location'] is result['cam']):
                 pooled = self.cam.pool(result[name], coverage)
                 losses[name] = weight * self.presence_loss(*pooled, labels)
-        weight = self.branch_weights['prototype']
-        if weight and 'prototype' in result:
+        if 'prototype' in result:
             logits = result['prototype'].float()
-            losses['prototype'] = weight * self.presence_loss(
+            losses['prototype'] = self.branch_weights['prototype'] * self.presence_loss(
                 F.logsigmoid(logits), F.logsigmoid(-logits), labels[:, 0]
             )
         return {f'loss_presence_{name}': loss for name, loss in losses.items()}

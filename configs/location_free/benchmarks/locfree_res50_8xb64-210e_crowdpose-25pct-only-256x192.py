@@ -1,0 +1,15 @@
+# Control: the full model, with places for a quarter of the images and nothing else.
+_base_ = ['../locfree_res50_8xb64-210e_crowdpose-25pct-256x192.py']
+
+model = dict(head=dict(presence_loss=None))
+train_pipeline = [
+    dict(type='LoadImage'),
+    dict(type='GetBBoxCenterScale'),
+    dict(type='RandomFlip', direction='horizontal'),
+    dict(type='RandomBBoxTransform'),
+    dict(type='TopdownAffine', input_size=_base_.codec['input_size']),
+    dict(type='GenerateTarget', encoder=_base_.codec),
+    dict(type='PackPoseInputs')
+]
+train_dataloader = dict(
+    dataset=dict(keep_rest=False, dataset=dict(pipeline=train_pipeline)))

@@ -1,0 +1,15 @@
+# Control: the stock network, with places for a quarter of the images.
+_base_ = [
+    'mmpose::body_2d_keypoint/topdown_heatmap/mpii/'
+    'td-hm_hrnet-w32_8xb64-210e_mpii-256x256.py'
+]
+custom_imports = dict(imports=['mmpose_pretext'])  # for torch >= 2.6
+
+train_dataloader = dict(
+    batch_size=64,  # as the name says; the stock config has 16
+    dataset=dict(
+        _delete_=True,
+        type='mmpose_pretext.LabelFraction',
+        fraction=0.25,
+        stratify='num_keypoints',
+        dataset=_base_.train_dataloader.dataset))
