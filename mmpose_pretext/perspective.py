@@ -252,10 +252,11 @@ def filter_people(
         For each reason a mask of shape (N,), True where a person is rejected:
         ``truncated``, fewer visible bones than ``min_bones``; ``tiny``, of a smaller
         scale than ``min_scale``; ``seated``, every visible thigh drops less than
-        ``min_thigh_drop``, as when sitting, squatting or lying, so that the ground cue
-        fails; ``inconsistent``, the two largest scales differ by more than
-        ``max_disagreement``. A person without a scale is truncated only; one without a
-        visible thigh is never seated.
+        ``min_thigh_drop``, as when sitting, squatting or lying; ``inconsistent``, the
+        two largest scales differ by more than ``max_disagreement``. A person without a
+        scale is truncated only; one without a visible thigh is never seated. Scales of
+        seated people are about as good as those of others (see
+        ``tools/benchmarks/relative_depth_labels.py``); what may fail is their ground.
 
     Raises:
         ValueError: If shapes do not fit, a visible keypoint is not finite, or fewer
