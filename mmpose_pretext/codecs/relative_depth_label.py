@@ -62,6 +62,7 @@ class RelativeDepthLabel(MSRAHeatmap):
         depths='depths',
         keypoint_depths='keypoint_depths',
     )
+    field_mapping_table = dict(heatmaps='heatmaps', heatmap_mask='heatmap_mask')
     label_mapping_table = dict(
         keypoint_weights='keypoint_weights',
         depth_points='depth_points',

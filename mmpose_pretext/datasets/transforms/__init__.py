@@ -1,5 +1,6 @@
 """Data transforms."""
 
+from .bottomup_polygon_mask import BottomupPolygonMask
 from .check_pipeline import check_pipeline
 from .jigsaw_shuffle import JigsawShuffle
 from .loading import LoadImageStrict
@@ -7,6 +8,7 @@ from .presence_windows import PresenceWindows
 from .rotation_prediction import RandomQuarterTurn
 
 __all__ = [
+    'BottomupPolygonMask',
     'JigsawShuffle',
     'LoadImageStrict',
     'PresenceWindows',

@@ -22,6 +22,7 @@ REFUSED = dict(
     BottomupRandomCrop=PEOPLE,
     BottomupRandomChoiceResize='it moves keypoints, but tells the codec otherwise',
 )
+MOVING = ('BottomupRandomAffine', 'BottomupResize', 'RandomFlip')
 
 
 def check_pipeline(pipeline: Compose | Sequence[dict | Callable]) -> None:
@@ -35,7 +36,8 @@ def check_pipeline(pipeline: Compose | Sequence[dict | Callable]) -> None:
     ``RandomFlip`` of MMPose 1.3 flips about the wrong axis after
     ``BottomupResize``, which leaves the keypoints in the image, and after a
     ``BottomupRandomAffine`` to an input that is not square, whose width it takes for
-    its height: it must come before them.
+    its height: it must come before them. ``BottomupGetHeatmapMask`` follows a
+    ``BottomupRandomAffine`` and then a ``RandomFlip`` only.
 
     Args:
         pipeline: The built pipeline of a dataset, or its config. Wrappers such as
@@ -46,7 +48,7 @@ def check_pipeline(pipeline: Compose | Sequence[dict | Callable]) -> None:
     """
     if not isinstance(pipeline, Compose):
         pipeline = Compose(pipeline)
-    before_flip = []
+    moved, askew = [], None
     for transform in _flatten(pipeline):
         bases = [base.__name__ for base in type(transform).__mro__]
         for base in bases:
@@ -61,15 +63,22 @@ def check_pipeline(pipeline: Compose | Sequence[dict | Callable]) -> None:
                 'BottomupResize(use_udp=True) cannot be used with labels of relative '
                 'depth, which are not of UDP; use use_udp=False'
             )
-        if 'RandomFlip' in bases and before_flip:
+        if 'RandomFlip' in bases and askew:
             raise ValueError(
-                f'RandomFlip must come before {before_flip[0]}, after which it flips '
+                f'RandomFlip must come before {askew}, after which it flips '
                 'keypoints about another axis than the image'
             )
+        if 'BottomupGetHeatmapMask' in bases and moved[:1] != ['BottomupRandomAffine']:
+            raise ValueError(
+                'BottomupGetHeatmapMask needs BottomupRandomAffine as the first '
+                'transform that moves the image, and RandomFlip, if any, after it, but '
+                f'got {" and ".join(moved) or "none"}: the mask would lie elsewhere'
+            )
+        moved += [base for base in bases if base in MOVING]
         if 'BottomupResize' in bases or (
             'BottomupRandomAffine' in bases and len(set(transform.input_size)) > 1
         ):
-            before_flip.append(bases[0])
+            askew = bases[0]
 
 
 def _flatten(transforms: Callable | Sequence[Callable]) -> Iterator[Callable]:

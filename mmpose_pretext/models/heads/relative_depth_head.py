@@ -95,7 +95,8 @@ class RelativeDepthHead(HeatmapHead):
         Args:
             feats: The backbone's feature maps.
             batch_data_samples: B samples, as :class:`mmpose_pretext.RelativeDepthLabel`
-                encodes them.
+                encodes them. With :class:`mmpose_pretext.BottomupPolygonMask` in the
+                pipeline, heatmaps do not learn where people are without labels.
             train_cfg: Not used.
 
         Returns:
@@ -110,7 +111,13 @@ class RelativeDepthHead(HeatmapHead):
         weights = torch.cat(
             [d.gt_instance_labels.keypoint_weights for d in batch_data_samples]
         )
-        loss = self.loss_module(heatmaps, targets, weights)
+        masks = [
+            d.gt_fields.heatmap_mask
+            for d in batch_data_samples
+            if 'heatmap_mask' in d.gt_fields
+        ]
+        masks = (torch.stack(masks),) if masks else ()
+        loss = self.loss_module(heatmaps, targets, weights, *masks)
         return dict(loss_kpt=loss) | self.depth_losses(depth_maps, batch_data_samples)
 
     def depth_losses(
