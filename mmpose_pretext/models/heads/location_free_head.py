@@ -195,7 +195,8 @@ class LocationFreeHead(HeatmapHead):
             return result
         guidance = cam.detach().sigmoid().amax(dim=1, keepdim=True)
         encoded = self.context([feats[i] for i in self.context_indices], guidance)
-        finest = max(encoded, key=lambda e: e.shape[2] * e.shape[3])
+        sizes = [e.shape[2] * e.shape[3] for e in encoded]
+        finest = encoded[sizes.index(max(sizes))]
         x = self.projection(x) + F.interpolate(
             finest, x.shape[2:], mode='bilinear', align_corners=False
         )

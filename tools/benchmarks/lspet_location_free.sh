@@ -1,0 +1,97 @@
+#!/usr/bin/env bash
+# The study of Location-Free on LSPET: trains the models of the tables in
+# configs/location_free/README.md and copies their results there. Run it in the root of
+# the repository, with data/lspet and an HSJP backbone as configs/hsjp/README.md says; it
+# goes on where it stopped.
+#   bash tools/benchmarks/lspet_location_free.sh BACKBONE.pth TABLE [ROW ...]
+# Tables: ablation, budget, locations. Rows: names as below (default: all).
+# ITERATIONS (400), SEEDS (0 1 2), PURPOSE (report; choose evaluates on the select set and
+# copies nothing) and JOBS (1) can be set in the environment.
+set -euo pipefail
+backbone=$1 table=$2
+shift 2
+rows=("$@")
+export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+configs=$root/configs/location_free
+tail=res18_1xb32-14e_lspet-fit-128x96.py
+cam=$configs/locfree-cam_$tail
+full=$configs/locfree_$tail
+stock=$root/configs/hsjp/benchmarks/td-hm_res18_scratch_1xb32-14e_lspet-fit-128x96.py
+purpose=${PURPOSE:-report}
+windows=train_dataloader.dataset.pipeline.2
+
+row() { # NAME CONFIG [OPTIONS OF label_efficiency.py ...] [-- CONFIG OPTIONS ...]
+  local name=$1 config=$2 init=(--init "hsjp=$backbone") more=()
+  shift 2
+  if [ ${#rows[@]} -gt 0 ] && [[ " ${rows[*]} " != *" $name "* ]]; then return; fi
+  while [ $# -gt 0 ] && [ "$1" != -- ]; do
+    if [ "$1" = --scratch ]; then init=(--init scratch); else more+=("$1"); fi
+    shift
+  done
+  [ $# -eq 0 ] || shift
+  local study=work_dirs/location_free_$purpose/$table/$name
+  # shellcheck disable=SC2086
+  python "$root/tools/benchmarks/label_efficiency.py" run "$config" --study "$study" \
+    --purpose "$purpose" --fractions 1 --seeds ${SEEDS:-0 1 2} --evaluations 2 \
+    --iterations "${ITERATIONS:-400}" --jobs "${JOBS:-1}" "${init[@]}" "${more[@]}" \
+    --cfg-options train_dataloader.num_workers=1 val_dataloader.num_workers=1 "$@"
+  if [ "$purpose" = report ]; then
+    mkdir -p "$configs/results/$table/$name"
+    cp "$study"/results/*.json "$configs/results/$table/$name"
+  fi
+}
+
+budget() { # NAME CONFIG BUDGET WINDOWS [CONFIG OPTIONS ...]
+  local name=$1 config=$2 kind=$3 number=$4
+  shift 4
+  row "$name" "$config" -- "$windows.budget=$kind" "$windows.num_windows=$number" "$@"
+}
+
+lse=model.head.cam.pooling=lse
+mass=model.head.cam.pooling=mass
+case $table in
+  ablation)
+    row 01_CAM "$cam" -- $lse
+    row 02_CAM_context "$full" -- $lse model.head.prototypes=None
+    row 03_CAM_context_prototypes "$full" -- $lse +model.head.prototypes.relation=none
+    row 04_CAM_context_prototypes_relation "$full" -- $lse
+    row 05_mass "$cam" -- $mass
+    row 06_mass_context "$full" -- $mass model.head.prototypes=None
+    row 07_mass_context_prototypes "$full" -- $mass +model.head.prototypes.relation=none
+    row 08_mass_context_prototypes_relation "$full" -- $mass
+    row 09_mass_context_prototypes_relation_from-random-weights "$full" --scratch -- $mass
+    ;;
+  budget)
+    budget 01_CAM_strict_14-answers "$full" strict 0 $lse
+    budget 02_CAM_1-window_28-answers "$full" windows 1 $lse
+    budget 03_CAM_4-windows_70-answers "$full" windows 4 $lse
+    budget 04_CAM_16-windows_238-answers "$full" windows 16 $lse
+    budget 05_CAM_unlimited-windows_oracle "$full" unlimited 4 $lse
+    budget 06_mass_strict_14-answers "$full" strict 0 $mass
+    budget 07_mass_1-window_28-answers "$full" windows 1 $mass
+    budget 08_mass_4-windows_70-answers "$full" windows 4 $mass
+    budget 09_mass_16-windows_238-answers "$full" windows 16 $mass
+    budget 10_mass_unlimited-windows_oracle "$full" unlimited 4 $mass
+    row 11_stock-network_all-places "$stock"
+    ;;
+  locations)
+    number=0
+    rank() { printf '%02d' $((number + $1)); }
+    for percent in 5 10 25; do
+      fraction=$(awk "BEGIN { print $percent / 100 }")
+      row "$(rank 1)_$percent%-of-the-places_presence-of-all" "$full" \
+        --fractions "$fraction" --keep-rest -- $mass
+      row "$(rank 2)_$percent%-of-the-places_same-network" "$full" \
+        --fractions "$fraction" -- $mass model.head.presence_loss=None \
+        "+$windows.keep_locations=True"
+      row "$(rank 3)_$percent%-of-the-places_stock-network" "$stock" \
+        --fractions "$fraction"
+      number=$((number + 3))
+    done
+    row 10_all-places_same-network "$full" -- $mass model.head.presence_loss=None \
+      "+$windows.keep_locations=True"
+    row 11_all-places_stock-network "$stock"
+    ;;
+  *) echo "TABLE must be ablation, budget or locations, but is '$table'" >&2 && exit 2 ;;
+esac
