@@ -14,7 +14,7 @@ from mmpose_pretext.perspective import (
 from mmpose_pretext.synthetic import Camera, sample_pose
 from mmpose_pretext.synthetic.body import coco_points
 from mmpose_pretext.synthetic.scene import place
-from mmpose_pretext.synthetic.skeleton import H36M_JOINTS
+from mmpose_pretext.synthetic.skeleton import H36M_JOINTS, PROPORTIONS
 
 COCO = [
     'nose', 'left_eye', 'right_eye', 'left_ear', 'right_ear', 'left_shoulder',
@@ -61,6 +61,17 @@ def test_all_layouts_have_the_ten_bones(layout):
         other, second = names[b].replace('foot', 'ankle').split('_')
         assert side == other
         assert length == HEIGHT * BONE_LENGTHS[first, second]
+
+
+def test_lengths_are_those_of_the_synthetic_people():
+    expected = {
+        ('shoulder', 'elbow'): PROPORTIONS['upper_arm'],
+        ('elbow', 'wrist'): PROPORTIONS['forearm'],
+        ('shoulder', 'hip'): 0.288,
+        ('hip', 'knee'): PROPORTIONS['thigh'],
+        ('knee', 'ankle'): PROPORTIONS['shank'],
+    }
+    assert BONE_LENGTHS == expected
 
 
 def test_few_known_bones():
