@@ -40,7 +40,7 @@ def panoptic(tmp_path_factory):
     for x, z in ((-40, 300), (50, 500), (0, -300), (900, 300), (0, 400)):
         joints = rng.normal(0, 40, (19, 3)) + [x, 0, z]
         bodies.append(np.column_stack([joints, np.full(19, 0.5)]))
-    bodies[0][4] = 0, 0, 0, -1
+    bodies[0][4] = -40, 0, 300, -1  # unknown though in view
     bodies[4][2] = 0, 0, 0, -1
     turn, _ = cv2.Rodrigues(np.array([0.1, 0.2, 0.3]))
     shift = np.array([[10.0], [20], [30]])
@@ -84,11 +84,11 @@ def test_people_stand_where_the_truth_says(tool, poses):
         assert visible.all()
         assert ((keypoints >= 0) & (keypoints < tool.IMAGE_SIZE)).all()
     # same camera: the product of height in pixels and depth is about constant
-    thigh = PROPORTIONS['thigh'] + PROPORTIONS['shank']
+    legs = PROPORTIONS['thigh'] + PROPORTIONS['shank']
     for keypoints, _, depth in scenes:
         leg = np.linalg.norm(keypoints[:, 2] - keypoints[:, 1], axis=1)
         leg += np.linalg.norm(keypoints[:, 3] - keypoints[:, 2], axis=1)
-        focal = np.median(leg * depth / (thigh * tool.HEIGHT))
+        focal = np.median(leg * depth / (legs * tool.HEIGHT))
         low, high = (375 / np.tan(np.deg2rad(a) / 2) for a in (58, 24))
         assert 0.8 * low < focal < 1.1 * high
 
@@ -97,7 +97,7 @@ def test_scenarios_change_one_thing_each(tool, poses):
     plain = draw(tool, poses)[0]
     noisy = draw(tool, poses, noise=0.1)[0]
     box = np.sqrt(np.prod(np.ptp(plain[0][0], axis=0)))
-    # the first person is drawn before any noise
+    # the same person but for the noise; those after it differ
     error = (noisy[0][0] - plain[0][0]) / box
     assert 0.05 < error.std() < 0.15
     np.testing.assert_array_equal(noisy[2][0], plain[2][0])
