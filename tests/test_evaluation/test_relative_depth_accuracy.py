@@ -145,6 +145,14 @@ def test_no_order_and_nan_are_wrong():
         assert set(result.values()) == {0}
 
 
+def test_equal_true_depths_do_not_count():
+    predicted = [[3.0, 1.0], [1.0, 2.0], [4.0, 4.0]]
+    true = [[2.0, 2.0], [2.0, 2.5], [3.0, 3.0]]
+    result = evaluate([sample(predicted, true=[2, 2, 3], true_keypoints=true)])
+    assert result['depth/accuracy'] == 1
+    assert result['depth/within_accuracy'] == 1
+
+
 def test_true_depths_of_flipped_sign_tell_nothing_right():
     depths = np.array([[3.0], [1.0], [2.0]])
     assert evaluate([sample(depths, true=depths[:, 0])])['depth/accuracy'] == 1

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from mmengine.dataset import Compose
 
-# by before_flip, so that those of other packages are known without them
+# by names, so that those of other packages are known without them
 SEPARATELY = 'it resizes people or images separately'
 PEOPLE = 'it drops people, and so mixes up which are a pair'
 REFUSED = dict(
