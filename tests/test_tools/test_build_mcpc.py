@@ -253,7 +253,7 @@ def test_all_sources(data, run, load, tmp_path):
     assert 'left out' not in out
     assert '8 images, 16 people (16 usable)' in out
     assert 'over 53,000 images, 220,000 people' in out
-    assert not (tmp_path / 'out' / 'partial').exists()
+    assert not (tmp_path / 'out' / 'mcpc.partial').exists()
     dataset = MCPCDataset(
         ann_file=str(tmp_path / 'out' / 'mcpc_train.json'),
         data_root='',
@@ -363,6 +363,20 @@ def test_validation_images_by_name(data, run, load):
     assert run()[0] == 0
     assert names(load()) == ['mpii/images/000001.jpg']
     assert names(load('val')) == ['mpii/images/000002.jpg']
+    data.file('mpii', 'val').unlink()
+    assert run('--force')[0] == 0
+    assert len(load()['images']) == 2
+    assert load('val') is None  # its image is for training now
+
+
+def test_missing_validation_images_are_said(data, run, load):
+    data.add('coco', n1=1).add('crowdpose', 'test', n2=2, n3=1)
+    (data.root / 'crowdpose/images/000002.jpg').unlink()
+    code, out, _ = run()
+    assert code == 0
+    name = 'crowdpose/images/000002.jpg'
+    assert f'left out of crowdpose test: 1 image missing: {name}' in out
+    assert load()['images'] == []  # it is the other one
 
 
 def test_images_are_decoded_only_if_sources_share_some(data, run, tool, monkeypatch):

@@ -22,7 +22,7 @@ images, these are compared by a perceptual hash: of images of two sources, the f
 source of the list above is kept, and images that look like one of a val or test json
 are not in mcpc_train.json.
 
-What is done is kept in OUT/partial until all is: the same command goes on after an
+What is done is kept in OUT/mcpc.partial until all is: the same command goes on after an
 interruption.
 """
 
@@ -733,7 +733,7 @@ def write_json(records: Iterable[dict], out: Path, info: dict) -> dict[str, Coun
 
 
 def report(split: str, entries: dict[str, dict], log: Log, totals: dict) -> None:
-    """Print the counts of a json by source and by filter, and what was left out."""
+    """Print the counts of a json by source and by filter, and what is not in it."""
     table = Table('', *entries, 'all', title=f'mcpc_{split}.json')
     listed = {source: Counter(entry['counts']) for source, entry in entries.items()}
     for counts, what, name in (
@@ -750,17 +750,16 @@ def report(split: str, entries: dict[str, dict], log: Log, totals: dict) -> None
         cells = [counts[source][what] for source in entries]
         table.add_row(name, *(f'{cell:,}' for cell in (*cells, sum(cells))))
     Console(width=max(80, 30 + 15 * len(entries))).print(table)
-    for place, names in (
-        *((f'{source} {split}', entry['names']) for source, entry in entries.items()),
-        (f'mcpc_{split}.json', log.names),
-    ):
-        counts = entries[place.split()[0]]['counts'] if ' ' in place else log.counts
-        for what, examples in names.items():
-            more = ', ...' if counts[what] > len(examples) else ''
-            print(
-                f'left out of {place}: {counts[what]} {what}: '
-                f'{", ".join(examples)}{more}'
-            )
+    print_left_out(f'mcpc_{split}.json', log.counts, log.names)
+
+
+def print_left_out(place: str, counts: dict, names: dict) -> None:
+    """Print what :class:`Log` has names of."""
+    for what, examples in names.items():
+        more = ', ...' if counts[what] > len(examples) else ''
+        print(
+            f'left out of {place}: {counts[what]} {what}: {", ".join(examples)}{more}'
+        )
 
 
 def find_parts(root: Path, labels: Labels) -> list[Part]:
@@ -809,10 +808,13 @@ def run(args: argparse.Namespace) -> None:
             raise FileExistsError(f'{path} exists; --force replaces it')
     labels = Labels(args.tau, tuple(args.cues), tuple(args.filters))
     parts = find_parts(args.data_root, labels)
-    folder = args.out / 'partial'
+    folder = args.out / 'mcpc.partial'
     folder.mkdir(parents=True, exist_ok=True)
     with Progress(*Progress.get_default_columns(), MofNCompleteColumn()) as progress:
         read = {part: read_part(part, folder, progress) for part in parts}
+    for part, (_, entry) in read.items():
+        place = f'{part.source} {part.split}'
+        print_left_out(place, entry['counts'], entry['names'])
     for split in ('val', 'train'):
         own = {p.source: found for p, found in read.items() if p.split == split}
         if not own:
@@ -827,8 +829,11 @@ def run(args: argparse.Namespace) -> None:
         report(
             split, {source: entry for source, (_, entry) in own.items()}, log, totals
         )
-    for path in folder.glob('mcpc_*.json'):
-        path.replace(args.out / path.name)
+    for split in ('train', 'val'):
+        name = f'mcpc_{split}.json'
+        (args.out / name).unlink(missing_ok=True)  # there may be no validation now
+        if (folder / name).exists():
+            (folder / name).replace(args.out / name)
     shutil.rmtree(folder)
     total = sum(totals.values(), Counter())
     print(
