@@ -6,6 +6,7 @@ import numpy as np
 from mmengine import fileio
 from mmpose.datasets.datasets.base import BaseCocoStyleDataset
 
+from mmpose_pretext.datasets.transforms import check_pipeline
 from mmpose_pretext.registry import DATASETS
 
 _LIMBS = tuple(
@@ -58,27 +59,43 @@ class MCPCDataset(BaseCocoStyleDataset):
 
     Args:
         ann_file: The json.
+        shuffle_relations: A seed, for a control: the relations of each image's pairs
+            become those of a random order of its people, the same in every epoch. So
+            each relation is right with a probability of 0.5, while pairs and
+            confidences stay, and all relations can be true at once.
         **kwargs: See :class:`mmengine.dataset.BaseDataset`: ``metainfo``,
             ``data_root``, ``data_prefix`` (key ``img``), ``pipeline``, ...
 
     Raises:
         FileNotFoundError: If the json does not exist.
         TypeError: If ``data_mode`` or ``bbox_file`` is given.
-        ValueError: If the json is truncated, or holds what is not as above: keypoints
-            that are not finite or not K, pairs of other images' people, relations or
-            confidences out of range, an unknown source, no image with people.
+        ValueError: If the pipeline does what
+            :func:`mmpose_pretext.datasets.transforms.check_pipeline` refuses; if
+            relations are to be shuffled in ``test_mode``; if the json is truncated, or
+            holds what is not as above: keypoints that are not finite or not K, pairs of
+            other images' people, relations or confidences out of range, an unknown
+            source, no image with people.
     """
 
     METAINFO: dict = dict(from_file=_metainfo_file())
 
-    def __init__(self, ann_file: str = '', **kwargs) -> None:
+    def __init__(
+        self, ann_file: str = '', shuffle_relations: int | None = None, **kwargs
+    ) -> None:
         for name in ('bbox_file', 'data_mode'):
             if name in kwargs:
                 raise TypeError(
                     f'MCPCDataset has no argument {name!r}: its samples are images '
                     'with their labelled people'
                 )
+        if shuffle_relations is not None and kwargs.get('test_mode', False):
+            raise ValueError(
+                f'shuffle_relations={shuffle_relations} is for training only; leave '
+                'it out of datasets with test_mode'
+            )
+        self.shuffle_relations = shuffle_relations
         super().__init__(ann_file=ann_file, data_mode='bottomup', **kwargs)
+        check_pipeline(self.pipeline)
 
     def _load_annotations(self) -> tuple[list[dict], list[dict]]:
         if not fileio.exists(self.ann_file):
@@ -141,6 +158,10 @@ class MCPCDataset(BaseCocoStyleDataset):
                 raise ValueError(
                     f'{self.ann_file}, image {image["file_name"]}: {error}'
                 ) from error
+            if self.shuffle_relations is not None:
+                rng = np.random.default_rng((self.shuffle_relations, info['img_id']))
+                i, j = rng.permutation(len(info['id']))[info['depth_pairs']].T
+                info['depth_relations'] = np.sign(i - j).astype(np.float32)
         return data_list
 
     @staticmethod

@@ -94,6 +94,44 @@ def test_image_without_pairs_or_source(build):
     assert sample['keypoints_labelled'].tolist() == [1] * 19
 
 
+def test_shuffled_relations(build, content):
+    """They are a random order of the people, right half of the time."""
+    image, person_11 = content['images'][0], content['annotations'][0]
+    first, others = np.triu_indices(6, 1)
+    pairs = np.stack([first, others], axis=1)
+    content['images'] = [
+        dict(image, id=n, pairs=[[*pair, 1, 0.5] for pair in (pairs + 8 * n).tolist()])
+        for n in range(400)
+    ]
+    content['annotations'] = [
+        dict(person_11, id=8 * n + i, image_id=n) for n in range(400) for i in range(6)
+    ]
+    true, shuffled, again, other = (
+        build(shuffle_relations=seed) for seed in (None, 0, 0, 1)
+    )
+    relations = np.stack([shuffled[n]['depth_relations'] for n in range(400)])
+    assert relations.dtype == np.float32
+    assert abs(relations.mean(axis=0)).max() < 0.2  # 4 standard deviations
+    order = np.zeros((400, 6))
+    for pair, (i, j) in enumerate(zip(first, others, strict=True)):
+        order[:, i] += relations[:, pair]
+        order[:, j] -= relations[:, pair]
+    assert (np.sort(order) == [-5, -3, -1, 1, 3, 5]).all()
+    for n in range(400):
+        for key in ('depth_pairs', 'depth_confidences'):
+            assert (shuffled[n][key] == true[n][key]).all()
+        assert (again[n]['depth_relations'] == relations[n]).all()
+    assert any((other[n]['depth_relations'] != relations[n]).any() for n in range(9))
+    with pytest.raises(ValueError, match='shuffle_relations=3 is for training only'):
+        build(shuffle_relations=3, test_mode=True)
+
+
+def test_transforms_of_single_people_are_refused(build):
+    pipeline = [dict(type='mmpose.LoadImage'), dict(type='mmpose.RandomHalfBody')]
+    with pytest.raises(ValueError, match='RandomHalfBody cannot be used'):
+        build(pipeline=pipeline)
+
+
 def test_unlabelled_people_can_be_masked(build):
     """BottomupGetHeatmapMask of MMPose takes the loss away in these polygons."""
     (polygons,) = build()[0]['invalid_segs']
