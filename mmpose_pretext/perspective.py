@@ -11,6 +11,7 @@ relation of a pair (i, j) is +1 if i is farther than j, and -1 if it is closer.
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -30,6 +31,12 @@ the trunk is the height of the shoulder less that of the hip (0.818 - 0.530).
 
 HEIGHT = 1.69
 """Height in metres of a person: between the means of women and men, 1.62 and 1.76."""
+
+FILTERS = ('truncated', 'tiny', 'seated', 'inconsistent')
+"""Reasons of :func:`filter_people`."""
+
+USUAL_FILTERS = ('truncated', 'tiny', 'inconsistent')
+"""Those that pay: seated people have scales almost as good as others'."""
 
 LOG_SCALE_SPREAD = 0.1
 """Standard deviation of the log ratio of the scales of two adults at one depth.
@@ -278,3 +285,74 @@ def filter_people(
         seated=known & seen.any(1) & ~upright.any(1),
         inconsistent=known & (first > max_disagreement * second),
     )
+
+
+class PeopleLabels(NamedTuple):
+    """Labels of the N people of M images, as MCPC's json has them.
+
+    Attributes:
+        people: N dicts with ``scale`` in pixels a metre, None if unknown, and
+            ``scale_confidence``.
+        pairs: For each image a list of pairs: index i, index j, relation, confidence,
+            with indices of the image's people and i < j.
+        usable: Shape (N,), bool: with a scale, and not rejected.
+        rejected: See :func:`filter_people`.
+    """
+
+    people: list[dict]
+    pairs: list[list]
+    usable: np.ndarray
+    rejected: dict[str, np.ndarray]
+
+
+def label_people(
+    keypoints: np.ndarray,
+    visible: np.ndarray,
+    counts: Sequence[int],
+    keypoint_names: Sequence[str],
+    tau: float = 1.1,
+    cues: Sequence[str] = ('scale', 'ground'),
+    filters: Sequence[str] = USUAL_FILTERS,
+) -> PeopleLabels:
+    """Label the people of images, and the depth order of pairs.
+
+    Args:
+        keypoints: Shape (N, K, 2), pixels, image by image.
+        visible: Shape (N, K), more than 0 where a keypoint is labelled.
+        counts: M numbers of people, of each image.
+        keypoint_names: K names as in MMPose's metainfo.
+        tau: See :func:`pair_labels`.
+        cues: See :func:`pair_labels`.
+        filters: Of :data:`FILTERS`: which people are in no pair.
+
+    Returns:
+        Scales, pairs, and who is in pairs.
+
+    Raises:
+        ValueError: If shapes do not fit, a visible keypoint is not finite, fewer than
+            two bones are known, or tau or cues are none of these.
+    """
+    scales, confidences = person_scale(keypoints, visible, *find_bones(keypoint_names))
+    grounds = ground_point(keypoints, visible, keypoint_names)
+    rejected = filter_people(keypoints, visible, keypoint_names)
+    usable = np.isfinite(scales)
+    for name in filters:
+        usable &= ~rejected[name]
+    trusted = np.where(usable, scales, np.nan)
+    image_pairs = []
+    for end, count in zip(np.cumsum(counts), counts, strict=True):
+        own = slice(end - count, end)
+        pairs, relations, certainties = pair_labels(
+            trusted[own], confidences[own], grounds[own], tau, cues
+        )
+        certainties = np.maximum(certainties.round(4), 1e-4)
+        columns = pairs.tolist(), relations.tolist(), certainties.tolist()
+        image_pairs.append([[*p, r, c] for p, r, c in zip(*columns, strict=True)])
+    people = [
+        dict(
+            scale=round(scale, 3) if np.isfinite(scale) else None,
+            scale_confidence=round(confidence, 4),
+        )
+        for scale, confidence in zip(scales.tolist(), confidences.tolist(), strict=True)
+    ]
+    return PeopleLabels(people, image_pairs, usable, rejected)

@@ -11,7 +11,7 @@ from PIL import Image
 
 from mmpose_pretext.datasets import MCPCDataset
 from mmpose_pretext.datasets.mcpc_dataset import MCPC_KEYPOINTS, SOURCE_KEYPOINTS
-from mmpose_pretext.perspective import find_bones, person_scale
+from mmpose_pretext.perspective import FILTERS, find_bones, person_scale
 
 SIZE = 320, 240
 NAMES = dict(
@@ -47,7 +47,12 @@ def tool(load_tool):
     return load_tool('dataset_converters/build_mcpc.py')
 
 
-def keypoint(name, x, scale, foot=230.0):
+def foot(scale):
+    """Return the y of the ground below a person: lower in the image when closer."""
+    return 200 + 0.3 * scale
+
+
+def keypoint(name, x, scale):
     """Place a keypoint of an upright person."""
     side, _, joint = name.partition('_')
     if joint in JOINTS:
@@ -55,7 +60,7 @@ def keypoint(name, x, scale, foot=230.0):
         x += (offset if side == 'left' else -offset) * scale
     else:
         height = MIDDLE[name]
-    return x, foot - height * scale
+    return x, foot(scale) - height * scale
 
 
 def keypoints_of(source, *args):
@@ -146,7 +151,7 @@ class Data:
             image=f'{number:06d}.jpg',
             joints=(keypoints_of('mpii', x, scale) + 1).tolist(),
             joints_vis=[1] * 16,
-            center=[x + 1, 231 - 0.85 * scale],
+            center=[x + 1, foot(scale) + 1 - 0.85 * scale],
             scale=1.7 * scale / 200,
         )
 
@@ -166,7 +171,7 @@ class Data:
             iscrowd=0,
             num_keypoints=len(points),
             keypoints=keypoints.ravel().tolist(),
-            bbox=[x - 30, 230 - 1.7 * scale, 60, 1.7 * scale],
+            bbox=[x - 30, foot(scale) - 1.7 * scale, 60, 1.7 * scale],
             segmentation=[[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]],
         )
 
@@ -235,7 +240,8 @@ def test_one_source(data, run, load, source):
         assert found['scale'] == pytest.approx(size, rel=0.1)
         left, top, width, height = found['bbox']
         assert left <= x <= left + width
-        assert [top, height] == pytest.approx([230 - 1.7 * size, 1.7 * size], abs=0.1)
+        assert top == pytest.approx(foot(size) - 1.7 * size, abs=0.1)
+        assert height == pytest.approx(1.7 * size, abs=0.1)
         assert found['image_id'] == image['id']
     (i, j, relation, confidence), *more = image['pairs']
     assert not more
@@ -286,7 +292,7 @@ def test_images_need_two_usable_people(data, run, load):
         people.append(third)  # too small
 
     data.add('coco', n1=1, n2=2, n3=3).edit('coco', change)
-    code, out, _ = run()
+    code, out, _ = run('--filters', *FILTERS)
     assert code == 0
     content = load()
     assert names(content) == ['coco/train2017/000002.jpg']
@@ -302,7 +308,7 @@ def test_images_need_two_usable_people(data, run, load):
         '│ images in the json │ 1 │ 1 │',
     ):
         assert row in out
-    run('--filters', 'truncated', '--force')
+    run('--filters', 'truncated', '--cues', 'scale', '--force')
     content = load()
     assert len(content['images']) == 2
     assert [len(image['pairs']) for image in content['images']] == [3, 1]
@@ -313,16 +319,21 @@ def test_options_of_labels(data, run, load):
 
     def change(content):
         points = np.reshape(content['annotations'][1]['keypoints'], (17, 3))
-        points[:, 1] += 5
+        points[:, 1] += 20
         content['annotations'][1]['keypoints'] = points.ravel().tolist()
 
     data.add('coco', n1=1).edit('coco', change)
     counts = []
-    for options in ([], ['--cues', 'scale', 'ground'], ['--tau', '2']):
+    for options in (['--cues', 'scale'], ['--cues', 'scale', '--tau', '2'], []):
         assert run(*options, '--force')[0] == 0
         counts.append(len(load()['images'][0]['pairs']))
     assert counts == [1, 0, 0]
-    assert load()['info']['tau'] == 2
+    assert load()['info'] == dict(
+        description='MCPC',
+        tau=1.1,
+        cues=['scale', 'ground'],
+        filters=['truncated', 'tiny', 'inconsistent'],
+    )
     for bad in (['--tau', '0.9'], ['--tau', 'nan'], ['--cues', 'ground']):
         with pytest.raises(SystemExit):
             run(*bad)
@@ -584,7 +595,7 @@ def test_label_equals_one_image_at_a_time(tool):
         boxes = np.tile([1.0, 2, 3, 4], (count, 1))
         crowd = rng.integers(0, 4, count) == 0
         photos.append(tool.Photo('a.jpg', '1', SIZE, points, boxes, crowd))
-    labels = tool.Labels(1.1, ('scale', 'ground'), tool.FILTERS)
+    labels = tool.Labels(1.1, ('scale', 'ground'), FILTERS)
     log, slow_log = tool.Log(), tool.Log()
     fast = list(tool.label(photos, labels, log))
     slow = [next(tool.label([photo], labels, slow_log)) for photo in photos]

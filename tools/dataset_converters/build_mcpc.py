@@ -47,15 +47,8 @@ from scipy.fft import dctn
 
 from mmpose_pretext.datasets import MCPCDataset
 from mmpose_pretext.datasets.mcpc_dataset import MCPC_KEYPOINTS, SOURCE_KEYPOINTS
-from mmpose_pretext.perspective import (
-    filter_people,
-    find_bones,
-    ground_point,
-    pair_labels,
-    person_scale,
-)
+from mmpose_pretext.perspective import FILTERS, USUAL_FILTERS, label_people
 
-FILTERS = ('truncated', 'tiny', 'seated', 'inconsistent')
 PUBLISHED = 'over 53,000 images, 220,000 people'
 MPII_STD = 200  # pixels of a person with scale 1 in MPII
 MAX_DISTANCE = 40
@@ -461,50 +454,27 @@ def label(photos: Sequence[Photo], labels: Labels, log: Log) -> Iterator[dict]:
     """
     points = np.concatenate([photo.points for photo in photos])
     crowd = np.concatenate([photo.crowd for photo in photos])
-    keypoints, visible = points[..., :2], points[..., 2] > 0
-    scales, confidences = person_scale(keypoints, visible, *find_bones(MCPC_KEYPOINTS))
-    grounds = ground_point(keypoints, visible, MCPC_KEYPOINTS)
-    people = ~crowd & visible.any(1)
-    usable = people & np.isfinite(scales)
-    rejected = filter_people(keypoints, visible, MCPC_KEYPOINTS)
+    visible = (points[..., 2] > 0) & ~crowd[:, None]
+    counts = [len(photo.crowd) for photo in photos]
+    found = label_people(points[..., :2], visible, counts, MCPC_KEYPOINTS, *labels)
+    people = visible.any(1)
     for name in labels.filters:
-        log.counts[name] += int(np.count_nonzero(rejected[name] & people))
-        usable &= ~rejected[name]
+        log.counts[name] += int(np.count_nonzero(found.rejected[name] & people))
     log.counts['people'] += int(np.count_nonzero(people))
-    log.counts['usable people'] += int(np.count_nonzero(usable))
+    log.counts['usable people'] += int(np.count_nonzero(found.usable))
 
-    ends = np.cumsum([len(photo.crowd) for photo in photos])
-    for photo, end in zip(photos, ends, strict=True):
+    for photo, end, pairs in zip(photos, np.cumsum(counts), found.pairs, strict=True):
         own = slice(end - len(photo.crowd), end)
-        scale, confidence = scales[own], confidences[own]
-        pairs, relations, certainties = pair_labels(
-            np.where(usable[own], scale, np.nan),
-            confidence,
-            grounds[own],
-            labels.tau,
-            labels.cues,
-        )
-        certainties = np.maximum(certainties.round(4), 1e-4)
-        columns = photo.points, photo.boxes, photo.crowd, scale, confidence
+        columns = photo.points, photo.boxes, photo.crowd, found.people[own]
         yield dict(
             annotations=[_annotation(*person) for person in zip(*columns, strict=True)],
-            pairs=[
-                [i, j, relation, certainty]
-                for (i, j), relation, certainty in zip(
-                    pairs.tolist(),
-                    relations.tolist(),
-                    certainties.tolist(),
-                    strict=True,
-                )
-            ],
+            pairs=pairs,
             people=int(np.count_nonzero(people[own])),
-            usable=int(np.count_nonzero(usable[own])),
+            usable=int(np.count_nonzero(found.usable[own])),
         )
 
 
-def _annotation(
-    points: np.ndarray, box: np.ndarray, crowd: bool, scale: float, confidence: float
-) -> dict:
+def _annotation(points: np.ndarray, box: np.ndarray, crowd: bool, scale: dict) -> dict:
     xy = points[:, :2].round(2).tolist()
     return dict(
         category_id=1,
@@ -517,8 +487,7 @@ def _annotation(
             for (x, y), v in zip(xy, points[:, 2].astype(int).tolist(), strict=True)
             for value in (x, y, v)
         ],
-        scale=round(float(scale), 3) if np.isfinite(scale) else None,
-        scale_confidence=round(float(confidence), 4),
+        **scale,
     )
 
 
@@ -864,16 +833,16 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         '--cues',
         nargs='+',
         choices=('scale', 'ground'),
-        default=['scale'],
+        default=['scale', 'ground'],
         help='with "scale ground", pairs whose ground points say else have no label '
-        '(default: scale)',
+        '(default: scale ground)',
     )
     parser.add_argument(
         '--filters',
         nargs='*',
         choices=FILTERS,
-        default=FILTERS,
-        help='whose people are in no pair (default: all of them)',
+        default=USUAL_FILTERS,
+        help=f'whose people are in no pair (default: {" ".join(USUAL_FILTERS)})',
     )
     parser.add_argument(
         '--force', action='store_true', help='replace an earlier output in OUT'

@@ -1,0 +1,158 @@
+#!/usr/bin/env python
+r"""Add labels of depth order to any COCO-style json with keypoints of people.
+
+    python tools/dataset_converters/label_relative_depth.py \
+        data/my/person_keypoints.json data/my/depth.json
+
+MCPCDataset reads the output, with the metainfo of the file's keypoints. Annotations get
+their `scale` in pixels a metre and `scale_confidence`, images the `pairs` of people
+whose depth order is known from perspective (see mmpose_pretext/perspective.py);
+everything else is copied. The `root_depth` in millimetres of make_synthetic_people.py
+becomes `depth` in metres, for evaluation.
+"""
+
+import argparse
+import json
+import os
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from mmpose_pretext.perspective import FILTERS, USUAL_FILTERS, label_people
+
+
+def add_labels(
+    content: dict, tau: float, cues: Sequence[str], filters: Sequence[str]
+) -> Counter:
+    """Add the labels to the content of a COCO-style json, in place.
+
+    Args:
+        content: Dict with ``images``, ``annotations`` and ``categories``.
+        tau: See :func:`mmpose_pretext.perspective.pair_labels`.
+        cues: See there.
+        filters: See :func:`mmpose_pretext.perspective.label_people`.
+
+    Returns:
+        Numbers of images, people, usable people and pairs.
+
+    Raises:
+        ValueError: If the content is of another form, or keypoints are not finite or
+            not as many as the category has.
+    """
+    lists = ('images', 'annotations', 'categories')
+    if not isinstance(content, dict) or not all(
+        isinstance(content.get(key), list) for key in lists
+    ):
+        raise ValueError(f'a COCO-style json needs the lists {", ".join(lists)}')
+    category = next((c for c in content['categories'] if 'keypoints' in c), None)
+    if category is None:
+        raise ValueError('no category has keypoints, which tell the depth order')
+    shape = len(category['keypoints']), 3
+    groups = defaultdict(list)
+    for annotation in content['annotations']:
+        if (
+            annotation.get('category_id') != category['id']
+            or 'keypoints' not in annotation
+            or annotation.get('iscrowd', 0)
+        ):
+            continue
+        points = np.array(annotation['keypoints'], dtype=float)
+        if points.size != shape[0] * 3 or not np.isfinite(points).all():
+            raise ValueError(
+                f'keypoints of annotation {annotation["id"]} must be {shape[0]} times '
+                f'x, y, v, all finite, but got {annotation["keypoints"]}'
+            )
+        groups[annotation['image_id']].append((annotation, points.reshape(shape)))
+    groups = [groups[image['id']] for image in content['images']]
+    people = [person for group in groups for person, _ in group]
+    points = np.array([p for group in groups for _, p in group]).reshape(-1, *shape)
+    counts = [len(group) for group in groups]
+    labels = label_people(
+        *(points[..., :2], points[..., 2], counts, category['keypoints']),
+        *(tau, cues, filters),
+    )
+    for person, scale in zip(people, labels.people, strict=True):
+        person.update(scale)
+        if 'root_depth' in person:
+            person['depth'] = person['root_depth'] / 1000
+    for image, group, pairs in zip(
+        content['images'], groups, labels.pairs, strict=True
+    ):
+        ids = [person['id'] for person, _ in group]
+        image['pairs'] = [[ids[i], ids[j], *r] for i, j, *r in pairs]
+    content['info'] = dict(
+        content.get('info') or {},
+        relative_depth=dict(tau=tau, cues=cues, filters=filters),
+    )
+    return Counter(
+        images=len(groups),
+        people=len(people),
+        usable=int(np.count_nonzero(labels.usable)),
+        pairs=sum(map(len, labels.pairs)),
+    )
+
+
+def run(args: argparse.Namespace) -> None:
+    """Write the file that the arguments name."""
+    if args.out.exists() and not args.force:
+        raise FileExistsError(f'{args.out} exists; --force replaces it')
+    try:
+        content = json.loads(args.ann_file.read_text(encoding='utf-8'))
+        counts = add_labels(content, args.tau, args.cues, args.filters)
+    except KeyError as error:
+        raise ValueError(f'{args.ann_file}: an entry has no {error}') from error
+    except (TypeError, ValueError) as error:
+        raise ValueError(f'{args.ann_file}: {error}') from error
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    partial = args.out.with_name(args.out.name + '.partial')
+    partial.write_text(json.dumps(content))
+    os.replace(partial, args.out)
+    print(
+        f'{args.out}: {counts["images"]:,} images, {counts["people"]:,} people '
+        f'({counts["usable"]:,} usable), {counts["pairs"]:,} labelled pairs'
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the tool and return its exit status."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('ann_file', metavar='IN.json', type=Path)
+    parser.add_argument('out', metavar='OUT.json', type=Path)
+    parser.add_argument(
+        '--tau',
+        type=float,
+        default=1.1,
+        help='least ratio of the scales of a labelled pair (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--cues',
+        nargs='+',
+        choices=('scale', 'ground'),
+        default=['scale', 'ground'],
+        help='with "scale ground", pairs whose ground points say else have no label '
+        '(default: scale ground)',
+    )
+    parser.add_argument(
+        '--filters',
+        nargs='*',
+        choices=FILTERS,
+        default=USUAL_FILTERS,
+        help=f'whose people are in no pair (default: {" ".join(USUAL_FILTERS)})',
+    )
+    parser.add_argument('--force', action='store_true', help='replace OUT.json')
+    args = parser.parse_args(argv)
+    try:
+        run(args)
+    except (OSError, ValueError) as error:
+        print(f'error: {error}', file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
