@@ -41,8 +41,10 @@ LOCATION_FREE = [
     if 'location_free' in path.parts and '_lspet-' not in name
 ]
 COCO = [n for n in CONFIGS if '_coco-' in n and n not in LOCATION_FREE]
+WSP = [name for name in CONFIGS if name.startswith('wsp')]
 CLASSIFICATION = [n for n in CONFIGS if n.startswith(('permutation_', 'rotation_'))]
 HEATMAPS = [name for name in CONFIGS if name not in CLASSIFICATION]
+AFFINE = ('TopdownAffine', 'BottomupRandomAffine', 'BottomupResize')
 STOCK = Path(mmpose.__file__).parent.joinpath(
     '.mim', 'configs', 'body_2d_keypoint', 'topdown_heatmap'
 )
@@ -169,10 +171,13 @@ def test_label_is_the_same_everywhere(name):
     KEYPOINT_CODECS.build(codec)
     pipelines = [source(loader).pipeline for loader in loaders(cfg)]
     for pipeline in pipelines:
-        (affine,) = [t for t in pipeline if t.type == 'TopdownAffine']
+        (affine,) = [t for t in pipeline if t.type in AFFINE]
         assert affine.input_size == tuple(codec['input_size'])
-    (target,) = [t for t in pipelines[0] if t.type == 'GenerateTarget']
-    assert without(target.encoder) == codec
+    targets = [[t for t in p if t.type == 'GenerateTarget'] for p in pipelines]
+    assert len(targets[0]) == 1
+    assert all(without(t.encoder) == codec for found in targets for t in found)
+    if name in WSP:  # its head predicts at labelled points
+        assert [len(found) for found in targets] == [1, 1, 1]
 
     shuffles = [[t for t in p if 'JigsawShuffle' in t.type] for p in pipelines]
     if codec['type'] == 'mmpose_pretext.JigsawHeatmap':
@@ -246,6 +251,11 @@ def test_initial_weights(name):
         assert without(pretrained, 'init_cfg') == without(backbone, 'init_cfg')
     elif name in LOCATION_FREE:
         assert without(init_cfg) == without(stock(name).model.backbone.init_cfg)
+    elif name in WSP and '_mcpc-' in name:
+        (parent,) = STOCK.glob(
+            f'coco/td-hm_{name.split("_")[1]}_8xb??-*_coco-256x192.py'
+        )
+        assert without(init_cfg) == without(_load(parent).model.backbone.init_cfg)
     elif init_cfg is not None:
         default = inspect.signature(MODELS.get(backbone.type)).parameters['init_cfg']
         assert without(init_cfg) == default.default
@@ -308,6 +318,17 @@ def test_location_free_follows_the_stock_recipe(name):
         assert located == ('presence_loss' in head and head.presence_loss is None)
 
 
+@pytest.mark.parametrize('name', [n for n in WSP if n.startswith('wsp-')])
+def test_wsp_controls_change_one_thing(name):
+    cfg, full = config(name), config(f'wsp_{name.partition("_")[2]}')
+    if name.startswith('wsp-heatmap_'):
+        assert cfg.model.head.depth_loss.pop('loss_weight') == 0
+        assert full.model.head.depth_loss.pop('loss_weight') > 0
+    else:
+        assert cfg.train_dataloader.dataset.pop('shuffle_relations') is not None
+    assert cfg.to_dict() == full.to_dict()
+
+
 @pytest.mark.parametrize('name', CONFIGS)
 def test_stock_tools_read_the_checkpoint(name):
     """MMPose's own tools import the package before they read a checkpoint.
@@ -341,6 +362,9 @@ def test_model_runs(name):
     if key not in HEATMAP_SIZES:
         inputs = torch.empty(1, 3, height, width, device='meta')
         heatmaps = HAVE_LEARNED[architecture](inputs, None, mode='tensor')
+        if name in WSP:
+            heatmaps, depths = heatmaps
+            assert depths.shape == (1, 1, *heatmaps.shape[2:])
         HEATMAP_SIZES[key] = tuple(heatmaps.shape[:1:-1])
     assert HEATMAP_SIZES[key] == cfg.codec.heatmap_size
 
@@ -370,6 +394,11 @@ def learn(model, size=64, stride=4):
             keypoint_weights=torch.ones(1, outputs),
             presence=torch.ones(1, 1, outputs),  # for heads that learn from it
             presence_windows=torch.rand(1, 1, 4, 2),
+            depth_points=torch.rand(1, 2, outputs, 2),
+            depth_points_visible=torch.ones(1, 2, outputs, dtype=torch.bool),
+            depth_pairs=torch.tensor([[[0, 1]]]),
+            depth_relations=torch.ones(1, 1),
+            depth_confidences=torch.ones(1, 1),
         )
         samples.append(sample)
     losses = model.loss(torch.randn(2, 3, size, size), samples)

@@ -1,0 +1,45 @@
+# WSP with a ResNet-18 of half width, for tests.
+_base_ = ['../wsp/wsp_res18_1xb16-10e_synthetic-256x256.py']
+
+# runtime
+train_cfg = dict(max_epochs=12, val_interval=4)
+param_scheduler = [
+    dict(type='CosineAnnealingLR', T_max=12, by_epoch=True, convert_to_iter_based=True)
+]
+
+# codec settings
+codec = dict(
+    type='mmpose_pretext.RelativeDepthLabel',
+    input_size=(128, 128),
+    heatmap_size=(32, 32),
+    sigma=1)
+
+# model settings
+model = dict(
+    backbone=dict(stem_channels=32, base_channels=32),
+    head=dict(in_channels=256, deconv_out_channels=(64, 64, 64), decoder=codec))
+
+# pipelines
+train_pipeline = [
+    dict(type='LoadImage'),
+    dict(
+        type='BottomupRandomAffine',
+        input_size=codec['input_size'],
+        shift_factor=0.1,
+        scale_factor=(0.8, 1.25),
+        rotate_factor=10),
+    dict(type='RandomFlip', direction='horizontal'),
+    dict(type='GenerateTarget', encoder=codec),
+    dict(type='PackPoseInputs')
+]
+val_pipeline = [
+    dict(type='LoadImage'),
+    dict(type='BottomupResize', input_size=codec['input_size']),
+    dict(type='GenerateTarget', encoder=codec),
+    dict(type='PackPoseInputs')
+]
+
+# data loaders
+train_dataloader = dict(batch_size=8, dataset=dict(pipeline=train_pipeline))
+val_dataloader = dict(batch_size=8, dataset=dict(pipeline=val_pipeline))
+test_dataloader = dict(batch_size=8, dataset=dict(pipeline=val_pipeline))
