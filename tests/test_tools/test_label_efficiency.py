@@ -100,7 +100,21 @@ def test_cells_differ_only_in_what_they_are_about(tool, folder):
     assert scratch == hsjp
 
 
-def test_rest_of_the_images_is_kept_on_request(tool, folder):
+@pytest.mark.parametrize(
+    ('purpose', 'file'),
+    [('choose', 'person_keypoints_val.json'), ('report', 'test.json')],
+)
+def test_cells_are_evaluated_on_the_set_of_the_purpose(tool, folder, purpose, file):
+    base = Config.fromfile('net.py')
+    base.val_evaluator = dict(type='PCKAccuracy', prefix='choose')
+    base.test_evaluator = dict(type='PCKAccuracy', prefix='report')
+    base.dump('net.py')
+    for cfg in planned(tool, '--iterations', '10', '--purpose', purpose).values():
+        assert cfg.val_dataloader.dataset.ann_file == f'annotations/{file}'
+        assert cfg.val_evaluator.prefix == purpose
+        (used,) = cfg.custom_hooks[-1]['info']['evaluated_on']
+        assert used['file'].endswith(file)
+_on_request(tool, folder):
     options = '--epochs', '3', '--stratify', 'num_keypoints'
     without, kept = (
         [
