@@ -1,6 +1,10 @@
 """Pictures of pretexts and of what networks make of them."""
 
 from .activation_maps import branch_maps, draw_activations
+from .depth_order import draw_depth_order, pairs_right
 from .jigsaw import draw_heatmaps, draw_puzzle
 
-__all__ = ['branch_maps', 'draw_activations', 'draw_heatmaps', 'draw_puzzle']
+__all__ = [
+    'branch_maps', 'draw_activations', 'draw_depth_order', 'draw_heatmaps',
+    'draw_puzzle', 'pairs_right',
+]  # fmt: skip

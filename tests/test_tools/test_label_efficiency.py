@@ -114,7 +114,9 @@ def test_cells_are_evaluated_on_the_set_of_the_purpose(tool, folder, purpose, fi
         assert cfg.val_evaluator.prefix == purpose
         (used,) = cfg.custom_hooks[-1]['info']['evaluated_on']
         assert used['file'].endswith(file)
-_on_request(tool, folder):
+
+
+def test_rest_of_the_images_is_kept_on_request(tool, folder):
     options = '--epochs', '3', '--stratify', 'num_keypoints'
     without, kept = (
         [
