@@ -8,6 +8,7 @@ from mmpose_pretext.perspective import (
     filter_people,
     find_bones,
     ground_point,
+    label_people,
     pair_labels,
     person_scale,
 )
@@ -231,6 +232,40 @@ def test_filters():
         'seated': [0, 2, 3, 4, 5],
         'inconsistent': [],
     }
+
+
+def test_labels_of_images_are_those_of_each_image():
+    """Two images; the tiny person is in no pair, and one without bones has no scale."""
+    people = np.stack(
+        [
+            standing(90),
+            standing(60, foot=(9, 480)),
+            standing(45, foot=(9, 520)),
+            standing(70),
+        ]
+        + [standing(20), standing(120, foot=(50, 600))]
+    )
+    visible = everything(people)
+    visible[3] = 0
+    found = label_people(people, visible, [4, 0, 2], COCO, 1.2, ('scale',), ('tiny',))
+    assert [p[:3] for p in found.pairs[0]] == [[0, 1, -1], [0, 2, -1], [1, 2, -1]]
+    assert found.pairs[1:] == [[], []]
+    assert found.usable.tolist() == [True, True, True, False, False, True]
+    assert found.rejected['tiny'].tolist() == [False] * 4 + [True, False]
+    scale, confidence = person_scale(people, visible, BONES, LENGTHS)
+    for n, person in enumerate(found.people):
+        if n == 3:
+            assert person == dict(scale=None, scale_confidence=0)
+        else:
+            assert person['scale'] == pytest.approx(scale[n], abs=1e-3)
+            assert person['scale_confidence'] == pytest.approx(confidence[n], abs=1e-4)
+    _, _, certainties = pair_labels(scale[:3], confidence[:3])
+    found_confidences = [p[3] for p in found.pairs[0]]
+    np.testing.assert_allclose(found_confidences, certainties, atol=1e-4)
+    # the third one stands lower than the two before it
+    found = label_people(people, visible, [4, 0, 2], COCO, filters=())
+    assert [p[:3] for p in found.pairs[0]] == [[0, 1, -1]]
+    assert [p[:3] for p in found.pairs[2]] == [[0, 1, 1]]
 
 
 def test_bad_keypoints():
