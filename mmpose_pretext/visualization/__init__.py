@@ -3,8 +3,9 @@
 from .activation_maps import branch_maps, draw_activations
 from .depth_order import draw_depth_order, pairs_right
 from .jigsaw import draw_heatmaps, draw_puzzle
+from .load_model import load_model
 
 __all__ = [
     'branch_maps', 'draw_activations', 'draw_depth_order', 'draw_heatmaps',
-    'draw_puzzle', 'pairs_right',
+    'draw_puzzle', 'load_model', 'pairs_right',
 ]  # fmt: skip

@@ -84,7 +84,9 @@ def test_what_is_drawn(tool, folder, tmp_path, monkeypatch):
     assert drawn[1][-1] is None
 
     # as MMPose would predict it
-    model = tool.load_model(*arguments(folder, FULL, image, tmp_path)[:2])
+    model = tool.load_model(
+        *arguments(folder, FULL, image, tmp_path)[:2], 'LocationFreeHead'
+    )
     model.test_cfg['flip_test'] = False
     pipeline = model.cfg.test_dataloader.dataset.pipeline
     pipeline[:] = [s for s in pipeline if s.type.split('.')[-1] not in tool.LABELLING]
@@ -178,7 +180,7 @@ def test_bad_input(tool, folder, tmp_path, capsys):
         ),
         (
             [str(stock), *argv[1:]],
-            'has the head HeatmapHead, but only LocationFreeHead',
+            'has the head HeatmapHead, but this needs a LocationFreeHead',
         ),
         (arguments(folder, CAM, tmp_path / 'none.jpg', out), 'none.jpg does not exist'),
         (

@@ -22,59 +22,21 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from mmengine.config import Config
 from mmengine.dataset import Compose, pseudo_collate
-from mmengine.runner import CheckpointLoader
-from mmpose.apis import init_model
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 from torch import nn
 
 from mmpose_pretext.datasets import PersonCropDataset
 from mmpose_pretext.datasets.person_crop_dataset import IMAGE_SUFFIXES
 from mmpose_pretext.datasets.transforms import LoadImageStrict
-from mmpose_pretext.transfer import match, model_tensors
-from mmpose_pretext.visualization import branch_maps, draw_activations
+from mmpose_pretext.visualization import (
+    branch_maps,
+    draw_activations,
+    load_model,
+)
 
 MAX_ROWS = 6  # of the keypoints that are chosen by default
 LABELLING = ('PresenceWindows', 'GenerateTarget')  # transforms that need annotations
-
-
-def load_model(config: str, checkpoint: str, device: str = 'cpu') -> nn.Module:
-    """Build a location-free network and load all its weights.
-
-    Args:
-        config: Path of its configuration.
-        checkpoint: Path of its checkpoint.
-        device: Where the network runs.
-
-    Returns:
-        The network, which has its configuration as ``cfg`` and the parsed metainfo of
-        its head as ``dataset_meta``.
-
-    Raises:
-        FileNotFoundError: If a file does not exist.
-        ValueError: If the network has no LocationFreeHead, or the checkpoint is damaged
-            or does not fit.
-    """
-    for path in (config, checkpoint):
-        if not Path(path).is_file():
-            raise FileNotFoundError(f'{path} does not exist')
-    cfg = Config.fromfile(config)
-    head = (cfg.get('model', {}).get('head') or {}).get('type')
-    if 'LocationFreeHead' not in str(head):
-        raise ValueError(
-            f'{config} has the head {head}, but only LocationFreeHead has activation '
-            'maps; take a configuration of configs/location_free'
-        )
-    model = init_model(cfg, device=device)
-    weights = CheckpointLoader.load_checkpoint(checkpoint, 'cpu', logger='silent')
-    tensors = model_tensors(weights, ema='ema_state_dict' in weights)
-    found = match(tensors, model, claimed=True)
-    if found.coverage < 1:
-        raise ValueError(f'{checkpoint} does not fit {config}: {found.report()}')
-    model.load_state_dict(tensors, strict=False)
-    model.dataset_meta = parse_pose_metainfo(cfg.model.head.metainfo)
-    return model
 
 
 def find_people(source: Path, ann_file: str | None = None) -> list[dict]:
@@ -151,7 +113,7 @@ def draw(model: nn.Module, person: dict, keypoints: list[int], out: Path) -> Non
     """Draw one person.
 
     Args:
-        model: What :func:`load_model` gives.
+        model: What :func:`load_model` gives, with ``dataset_meta``.
         person: An item of what :func:`find_people` gives.
         keypoints: Which keypoints get a row.
         out: Picture to write.
@@ -195,7 +157,8 @@ def run(args: argparse.Namespace) -> None:
     existing = [path for path in paths if path.exists()]
     if existing and not args.force:
         raise FileExistsError(f'{existing[0]} exists; --force overwrites it')
-    model = load_model(args.config, args.checkpoint, args.device)
+    model = load_model(args.config, args.checkpoint, 'LocationFreeHead', args.device)
+    model.dataset_meta = parse_pose_metainfo(model.cfg.model.head.metainfo)
     keypoints = choose_keypoints(model.dataset_meta, args.keypoints)
     for person, path in zip(people, paths, strict=True):
         draw(model, person, keypoints, path)

@@ -17,58 +17,17 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
-from mmengine.runner import CheckpointLoader
-from mmpose.apis import init_model
 from mmpose.registry import DATASETS
-from torch import nn
 
-from mmpose_pretext.transfer import match, model_tensors
-from mmpose_pretext.visualization import draw_depth_order, pairs_right
-
-
-def load_model(config: str, checkpoint: str, device: str = 'cpu') -> nn.Module:
-    """Build a network with a RelativeDepthHead and load all its weights.
-
-    Args:
-        config: Path of its configuration.
-        checkpoint: Path of its checkpoint.
-        device: Where the network runs.
-
-    Returns:
-        The network, which has its configuration as ``cfg``.
-
-    Raises:
-        FileNotFoundError: If a file does not exist.
-        ValueError: If the network has another head, or the checkpoint is damaged or
-            does not fit.
-    """
-    for path in (config, checkpoint):
-        if not Path(path).is_file():
-            raise FileNotFoundError(f'{path} does not exist')
-    cfg = Config.fromfile(config)
-    head = (cfg.get('model', {}).get('head') or {}).get('type')
-    if 'RelativeDepthHead' not in str(head):
-        raise ValueError(
-            f'{config} has the head {head}, but only RelativeDepthHead predicts depth '
-            'order; take a configuration of configs/wsp'
-        )
-    model = init_model(cfg, device=device)
-    weights = CheckpointLoader.load_checkpoint(checkpoint, 'cpu', logger='silent')
-    tensors = model_tensors(weights, ema='ema_state_dict' in weights)
-    found = match(tensors, model, claimed=True)
-    if found.coverage < 1:
-        raise ValueError(f'{checkpoint} does not fit {config}: {found.report()}')
-    model.load_state_dict(tensors, strict=False)
-    return model
+from mmpose_pretext.visualization import draw_depth_order, load_model, pairs_right
 
 
 def run(args: argparse.Namespace) -> None:
     """Draw the images that the arguments ask for."""
     if args.num < 1:
         raise ValueError(f'--num must be 1 or more, but got {args.num}')
-    model = load_model(args.config, args.checkpoint, args.device)
+    model = load_model(args.config, args.checkpoint, 'RelativeDepthHead', args.device)
     dataset = DATASETS.build(model.cfg.test_dataloader.dataset)
     infos = [dataset.get_data_info(i) for i in range(len(dataset))]
     labelled = [i for i, info in enumerate(infos) if len(info['depth_pairs'])]
