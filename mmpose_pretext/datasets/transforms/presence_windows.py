@@ -75,13 +75,15 @@ class PresenceWindows(BaseTransform):
     keypoints, or that moves the image: :class:`mmpose_pretext.PresenceLabel` moves the
     windows along. Samples with ``located=True``
     (:class:`mmpose_pretext.LabelFraction` with ``keep_rest``) keep their places, for
-    semi-supervised training. Labels that a user wrote need no such transform: see
+    semi-supervised training. Samples without keypoints, as those of MMPose's
+    inferencers, get no labels, and keypoints of visibility 0, which later transforms
+    need. Labels that a user wrote need no such transform: see
     :class:`mmpose_pretext.PresenceDataset`.
 
     Required Keys:
 
         - bbox_center, bbox_scale, img_shape
-        - keypoints, keypoints_visible
+        - keypoints, keypoints_visible, or else num_keypoints
         - id (with ``budget='windows'``)
         - located (optional)
 
@@ -143,6 +145,11 @@ class PresenceWindows(BaseTransform):
 
     def transform(self, results: dict) -> dict:
         """Set the labels and, unless located, forget the places."""
+        if 'keypoints' not in results:  # nothing is annotated where MMPose infers
+            shape = 1, results['num_keypoints']
+            results['keypoints'] = np.zeros((*shape, 2), dtype=np.float32)
+            results['keypoints_visible'] = np.zeros(shape, dtype=np.float32)
+            return results
         regions = self._regions(results)
         points, visible = results['keypoints'], results['keypoints_visible']
         inside = (

@@ -190,6 +190,24 @@ def test_located_samples_keep_their_places():
     assert packed.gt_fields.heatmaps.abs().max() == 0
 
 
+def test_inferencers_can_use_the_pipeline():
+    """They give an image and a box, and nothing that is annotated."""
+    sample = person(POINTS)
+    for key in ('keypoints', 'keypoints_visible', 'id', 'area', 'raw_ann_info'):
+        del sample[key]
+    for transform in (
+        GetBBoxCenterScale(),
+        PresenceWindows('windows', 3, keep_locations=True),
+        TopdownAffine(input_size=(48, 64)),
+        GenerateTarget(encoder=CODEC),
+        PackPoseInputs(),
+    ):
+        sample = transform(sample)
+    labels = sample['data_samples'].gt_instance_labels
+    assert (labels.keypoint_weights == 0).all()
+    assert 'presence' not in labels
+
+
 def test_flip_swaps_left_and_right():
     transforms = (GetBBoxCenterScale(), PresenceWindows('windows', 5))
     affine, codec = TopdownAffine(input_size=(48, 64)), GenerateTarget(encoder=CODEC)
