@@ -61,6 +61,8 @@ def test_choice_depends_on_ids_not_on_their_order():
 
 def test_choice_is_the_same_everywhere():
     assert fraction_order(list(range(8)), seed=0) == [7, 4, 3, 2, 6, 0, 5, 1]
+    first = fraction_order(list(range(100)), seed=0)[:5]
+    assert {number // 2 for number in chosen(0.05, seed=0)} == set(first)
 
 
 def test_choice_is_uniform():
