@@ -57,6 +57,7 @@ from rich.progress import track  # noqa: E402
 from mmpose_pretext.engine.run_result_hook import git_state, write_json  # noqa: E402
 from mmpose_pretext.perspective import (  # noqa: E402
     HEIGHT,
+    USUAL_FILTERS,
     filter_people,
     find_bones,
     ground_point,
@@ -84,8 +85,8 @@ TAUS = (1.0, 1.05, 1.1, 1.15, 1.2, 1.3)
 CUES = (('scale',), ('scale', 'ground'))
 FILTERS = {
     '': [],
-    '+filters': ['truncated', 'tiny', 'inconsistent'],
-    '+filters+seated': ['truncated', 'tiny', 'inconsistent', 'seated'],
+    '+filters': USUAL_FILTERS,
+    '+filters+seated': [*USUAL_FILTERS, 'seated'],
 }
 IMAGE_SIZE = (1000, 750)
 PEOPLE = 8

@@ -37,6 +37,7 @@ import io
 import json
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import matplotlib
@@ -52,21 +53,18 @@ import mmpose_pretext  # noqa: F401, so that checkpoints can be read
 matplotlib.use('Agg')
 from matplotlib import pyplot as plt  # noqa: E402
 
-BLOCK = re.compile(
-    r'(<!-- table: (?P<folder>\S+) (?P<metrics>[^>]*?) -->\n)'
-    r'.*?(<!-- end of table -->)',
-    re.DOTALL,
-)
-STUDY_BLOCK = re.compile(
-    r'(<!-- study: (?P<folder>\S+) (?P<metric>\S+) -->\n)'
-    r'.*?(<!-- end of study -->)',
-    re.DOTALL,
-)
-MODELS_BLOCK = re.compile(
-    r'(<!-- models: (?P<folder>\S+) (?P<metrics>[^>]*?) -->\n)'
-    r'.*?(<!-- end of models -->)',
-    re.DOTALL,
-)
+
+def _block(kind: str, metrics: str) -> re.Pattern:
+    """Match a block of a README: its first line, what is within, and its last line."""
+    return re.compile(
+        rf'(<!-- {kind}: (?P<folder>\S+) {metrics} -->\n).*?(<!-- end of {kind} -->)',
+        re.DOTALL,
+    )
+
+
+BLOCK = _block('table', '(?P<metrics>[^>]*?)')
+STUDY_BLOCK = _block('study', r'(?P<metric>\S+)')
+MODELS_BLOCK = _block('models', '(?P<metrics>[^>]*?)')
 MODES = ('full', 'few-layer', 'frozen')
 
 
@@ -507,13 +505,12 @@ def fill_tables(readme: Path, plots: bool = False) -> str:
             '<!-- study: FOLDER METRIC --> or <!-- models: FOLDER METRIC ... -->'
         )
 
-    def fill(found: re.Match) -> str:
-        folder = readme.parent / found['folder']
-        return found[1] + make_table(folder, found['metrics'].split()) + found[4]
+    def fill(make: Callable[[Path, list[str]], str]) -> Callable[[re.Match], str]:
+        def filled(found: re.Match) -> str:
+            folder = readme.parent / found['folder']
+            return found[1] + make(folder, found['metrics'].split()) + found[4]
 
-    def fill_models(found: re.Match) -> str:
-        folder = readme.parent / found['folder']
-        return found[1] + compare_models(folder, found['metrics'].split()) + found[4]
+        return filled
 
     def fill_study(found: re.Match) -> str:
         folder = readme.parent / found['folder']
@@ -523,7 +520,7 @@ def fill_tables(readme: Path, plots: bool = False) -> str:
             study_plot(summary, plot)
         return found[1] + study_table(summary) + found[4]
 
-    text = MODELS_BLOCK.sub(fill_models, BLOCK.sub(fill, text))
+    text = MODELS_BLOCK.sub(fill(compare_models), BLOCK.sub(fill(make_table), text))
     return STUDY_BLOCK.sub(fill_study, text)
 
 

@@ -45,9 +45,16 @@ from rich.progress import MofNCompleteColumn, Progress
 from rich.table import Table
 from scipy.fft import dctn
 
-from mmpose_pretext.datasets import MCPCDataset
-from mmpose_pretext.datasets.mcpc_dataset import MCPC_KEYPOINTS, SOURCE_KEYPOINTS
-from mmpose_pretext.perspective import FILTERS, USUAL_FILTERS, label_people
+sys.path.insert(0, str(Path(__file__).parent))
+
+from label_relative_depth import add_label_arguments  # noqa: E402
+
+from mmpose_pretext.datasets import MCPCDataset  # noqa: E402
+from mmpose_pretext.datasets.mcpc_dataset import (  # noqa: E402
+    MCPC_KEYPOINTS,
+    SOURCE_KEYPOINTS,
+)
+from mmpose_pretext.perspective import FILTERS, label_people  # noqa: E402
 
 PUBLISHED = 'over 53,000 images, 220,000 people'
 MPII_STD = 200  # pixels of a person with scale 1 in MPII
@@ -823,27 +830,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         '--out', type=Path, help='folder to write to (default: DATA_ROOT/mcpc)'
     )
-    parser.add_argument(
-        '--tau',
-        type=float,
-        default=1.1,
-        help='least ratio of the scales of a labelled pair (default: %(default)s)',
-    )
-    parser.add_argument(
-        '--cues',
-        nargs='+',
-        choices=('scale', 'ground'),
-        default=['scale', 'ground'],
-        help='with "scale ground", pairs whose ground points say else have no label '
-        '(default: scale ground)',
-    )
-    parser.add_argument(
-        '--filters',
-        nargs='*',
-        choices=FILTERS,
-        default=USUAL_FILTERS,
-        help=f'whose people are in no pair (default: {" ".join(USUAL_FILTERS)})',
-    )
+    add_label_arguments(parser)
     parser.add_argument(
         '--force', action='store_true', help='replace an earlier output in OUT'
     )

@@ -116,13 +116,8 @@ def run(args: argparse.Namespace) -> None:
     )
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the tool and return its exit status."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument('ann_file', metavar='IN.json', type=Path)
-    parser.add_argument('out', metavar='OUT.json', type=Path)
+def add_label_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add --tau, --cues and --filters: how people are labelled."""
     parser.add_argument(
         '--tau',
         type=float,
@@ -144,6 +139,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         default=USUAL_FILTERS,
         help=f'whose people are in no pair (default: {" ".join(USUAL_FILTERS)})',
     )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the tool and return its exit status."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('ann_file', metavar='IN.json', type=Path)
+    parser.add_argument('out', metavar='OUT.json', type=Path)
+    add_label_arguments(parser)
     parser.add_argument('--force', action='store_true', help='replace OUT.json')
     args = parser.parse_args(argv)
     try:

@@ -143,7 +143,7 @@ class LocationFreeHead(HeatmapHead):
             | dict(in_channels=decoded if cam_index is None else channels[cam_index])
             | (cam or {})
         )
-        self.context = self.prototypes = None
+        self.context = self.prototypes = self.classifier = None
         if context is not None:
             self.context = MODELS.build(
                 dict(type='mmpose_pretext.SpatialGuidedContextEncoder', dims=dims)
@@ -208,7 +208,7 @@ class LocationFreeHead(HeatmapHead):
         similarity = torch.einsum('bkd,bdhw->bkhw', prototypes, x)
         result['similarity'] = similarity / math.sqrt(x.shape[1])
         result['location'] = cam + result['similarity']
-        if hasattr(self, 'classifier'):
+        if self.classifier is not None:
             logits = (prototypes * self.classifier).sum(dim=2) + self.classifier_bias
             result['prototype'] = logits
         return result
