@@ -1,13 +1,13 @@
 """Images of several people whose depth order is known in part."""
 
-from pathlib import Path
-
 import numpy as np
 from mmengine import fileio
 from mmpose.datasets.datasets.base import BaseCocoStyleDataset
 
 from mmpose_pretext.datasets.transforms import check_pipeline
 from mmpose_pretext.registry import DATASETS
+
+from .metainfo import metainfo_file
 
 _LIMBS = tuple(
     f'{side}_{joint}'
@@ -26,13 +26,6 @@ SOURCE_KEYPOINTS = dict(
     crowdpose=(*_LIMBS, 'neck', 'head_top'),
 )
 """Those that each source of MCPC labels. PoseTrack18 lists ears and labels none."""
-
-
-def _metainfo_file() -> str:
-    """Find the metainfo in an installation, or in a checkout that is not installed."""
-    package, name = Path(__file__).parents[1], 'configs/_base_/datasets/mcpc.py'
-    installed = package / '.mim' / name
-    return str(installed if installed.is_file() else package.parent / name)
 
 
 @DATASETS.register_module()
@@ -77,7 +70,7 @@ class MCPCDataset(BaseCocoStyleDataset):
             source, no image with people.
     """
 
-    METAINFO: dict = dict(from_file=_metainfo_file())
+    METAINFO: dict = dict(from_file=metainfo_file('mcpc'))
 
     def __init__(
         self, ann_file: str = '', shuffle_relations: int | None = None, **kwargs

@@ -5,6 +5,7 @@ from .left_right_confusion import LeftRightConfusion
 from .presence_ap import PresenceAP
 from .pretext_accuracy import PretextAccuracy
 from .relative_depth_accuracy import RelativeDepthAccuracy
+from .root_aligned_pose_3d import RootAlignedPose3D
 
 __all__ = [
     'JigsawAccuracy',
@@ -12,4 +13,5 @@ __all__ = [
     'PresenceAP',
     'PretextAccuracy',
     'RelativeDepthAccuracy',
+    'RootAlignedPose3D',
 ]

@@ -5,6 +5,7 @@ from .check_pipeline import check_pipeline
 from .jigsaw_shuffle import JigsawShuffle
 from .loading import LoadImageStrict
 from .presence_windows import PresenceWindows
+from .random_flip_3d import RandomFlip3D
 from .rotation_prediction import RandomQuarterTurn
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     'JigsawShuffle',
     'LoadImageStrict',
     'PresenceWindows',
+    'RandomFlip3D',
     'RandomQuarterTurn',
     'check_pipeline',
 ]

@@ -1,6 +1,7 @@
 """Layers."""
 
 from .location_free import PartCAM, PosePrototypes, SpatialGuidedContextEncoder
+from .soft_argmax import soft_argmax_3d
 from .window_pooling import log_distribution, pool_windows, window_coverage
 
 __all__ = [
@@ -9,5 +10,6 @@ __all__ = [
     'SpatialGuidedContextEncoder',
     'log_distribution',
     'pool_windows',
+    'soft_argmax_3d',
     'window_coverage',
 ]

@@ -1,0 +1,169 @@
+"""Images of Human3.6M with poses in camera space."""
+
+import re
+import zipfile
+from collections.abc import Sequence
+
+import numpy as np
+from mmengine import fileio
+
+from mmpose_pretext.registry import DATASETS
+
+from .image_pose_3d_dataset import H36M, ImagePose3DDataset
+
+SUBJECTS = dict(train=('S1', 'S5', 'S6', 'S7', 'S8'), test=('S9', 'S11'))
+"""Those with published poses, as the usual protocols divide them."""
+
+_NAME = re.compile(
+    r'(?P<subject>S\d+)_(?P<action>[^._]+)(_(?P<part>\d+))?\.(?P<camera>\d+)_(?P<frame>\d+)\.\w+'
+)
+_ARRAYS = ('imgname', 'center', 'scale', 'part', 'S')
+
+
+@DATASETS.register_module()
+class Human36mImageDataset(ImagePose3DDataset):
+    """Human3.6M for pose from images.
+
+    Reads what MMPose's own ``preprocess_h36m.py`` writes: an npz with ``imgname``,
+    ``center`` and ``scale`` of the box (a square of 200 * scale pixels), ``part`` (2D,
+    pixels) and ``S`` (3D, metres in camera space), a pickle of the cameras, and the
+    images. Keypoints are the 17 of MMPose's ``h36m``; the action of a sample is named
+    without its number. Lens distortion is left alone: MMPose's pixels have it, the
+    pinhole camera does not.
+
+    The usual protocols train on S1, S5, S6, S7 and S8 and test on S9 and S11; protocol
+    1 reports MPJPE, protocol 2 PA-MPJPE, both of which
+    :class:`mmpose_pretext.RootAlignedPose3D` gives. See :class:`ImagePose3DDataset`.
+
+    Args:
+        subjects: ``'train'``, ``'test'``, or a list of subjects as ``'S9'``.
+        camera_param_file: The pickle, below ``data_root`` if relative.
+        frame_step: Use every n-th frame of a video, from its first, by the numbers in
+            the file names. At 50 frames a second, 5 is usual in training, 64 in tests.
+        **kwargs: See :class:`ImagePose3DDataset`.
+
+    Raises:
+        FileNotFoundError: If a file does not exist.
+        ValueError: As of :class:`ImagePose3DDataset`; and if a subject has no published
+            poses or is not in the file, arrays have different lengths, a name of an
+            image is there twice or is not of Human3.6M, or a camera is missing.
+    """
+
+    METAINFO: dict = dict(from_file=H36M)
+
+    def __init__(
+        self,
+        *,
+        subjects: str | Sequence[str],
+        camera_param_file: str,
+        frame_step: int = 1,
+        **kwargs,
+    ) -> None:
+        known = [*SUBJECTS['train'], *SUBJECTS['test']]
+        if isinstance(subjects, str):
+            if subjects not in SUBJECTS:
+                raise ValueError(
+                    "subjects must be 'train', 'test' or a list of "
+                    f'{", ".join(known)}, but got {subjects!r}'
+                )
+            subjects = SUBJECTS[subjects]
+        unknown = [subject for subject in subjects if subject not in known]
+        if unknown or not subjects:
+            raise ValueError(
+                f'subjects must be of {", ".join(known)}, which have published poses, '
+                f'but got {list(subjects)!r}'
+            )
+        if frame_step < 1:
+            raise ValueError(f'frame_step must be at least 1, but got {frame_step}')
+        self.subjects = tuple(subjects)
+        self.camera_param_file = camera_param_file
+        self.frame_step = frame_step
+        super().__init__(**kwargs)
+
+    def _join_prefix(self) -> None:
+        super()._join_prefix()
+        if self.data_root:
+            self.camera_param_file = fileio.join_path(
+                self.data_root, self.camera_param_file
+            )
+
+    def _load_people(self) -> list[dict | None]:
+        if not fileio.exists(self.camera_param_file):
+            raise FileNotFoundError(
+                f'camera_param_file {self.camera_param_file} does not exist'
+            )
+        cameras = fileio.load(self.camera_param_file)
+        arrays = self._load_arrays()
+        names = [str(name) for name in arrays['imgname']]
+        parsed = [self._parse(name) for name in names]
+        twice = len({name['file'] for name in parsed}) < len(parsed)
+        if twice:
+            raise ValueError(f'{self.ann_file}: an image is there twice in imgname')
+        first: dict[tuple, int] = {}
+        for name in parsed:
+            video, frame = name['video'], name['frame']
+            first[video] = min(first.get(video, frame), frame)
+        present = {name['subject'] for name in parsed}
+        missing = [subject for subject in self.subjects if subject not in present]
+        if missing:
+            raise ValueError(
+                f'{self.ann_file} has no image of {", ".join(missing)}; it has '
+                f'{", ".join(sorted(present))}. Choose others by subjects'
+            )
+        people = []
+        for index, name in enumerate(parsed):
+            if name['subject'] not in self.subjects:
+                continue
+            if (name['frame'] - first[name['video']]) % self.frame_step:
+                continue
+            camera = cameras.get((name['subject'], name['camera']))
+            intrinsics = None
+            if camera is not None:
+                intrinsics = (*np.ravel(camera['f']), *np.ravel(camera['c']))
+            pose, points = arrays['S'][index], arrays['part'][index]
+            half = 100.0 * arrays['scale'][index]
+            centre = arrays['center'][index]
+            people.append(
+                self._sample(
+                    index=index,
+                    img_id=index,
+                    file_name=names[index],
+                    bbox=np.concatenate([centre - half, centre + half]),
+                    keypoints=points[:, :2],
+                    keypoints_cam=1000 * pose[:, :3],
+                    intrinsics=intrinsics,
+                    raw=dict(action=name['action'], subject=name['subject']),
+                    visible=points[:, 2],
+                    visible_cam=pose[:, 3],
+                )
+            )
+        return people
+
+    def _load_arrays(self) -> dict[str, np.ndarray]:
+        try:
+            with fileio.get_local_path(self.ann_file) as path, np.load(path) as data:
+                arrays = {key: data[key] for key in _ARRAYS}
+        except (OSError, ValueError, zipfile.BadZipFile) as error:
+            raise ValueError(
+                f'ann_file {self.ann_file} is no complete npz: {error}'
+            ) from error
+        lengths = {key: len(array) for key, array in arrays.items()}
+        if len({*lengths.values()}) > 1:
+            raise ValueError(
+                f'{self.ann_file}: the arrays are not of the same frames; their '
+                f'lengths are {lengths}'
+            )
+        return arrays
+
+    def _parse(self, name: str) -> dict:
+        match = _NAME.fullmatch(name.rsplit('/', 1)[-1])
+        if match is None:
+            raise ValueError(
+                f'{self.ann_file}: {name!r} is no image of Human3.6M; expected a name '
+                'as S1_Directions_1.54138969_000001.jpg'
+            )
+        parts = match.groupdict()
+        parts['video'] = (*(parts[k] for k in ('subject', 'action', 'part', 'camera')),)
+        parts['file'] = match.group()
+        parts['frame'] = int(parts['frame'])
+        return parts

@@ -1,0 +1,226 @@
+"""Errors of poses in 3D, with the roots laid on each other."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmengine.evaluator import BaseMetric
+from mmengine.logging import print_log
+
+from mmpose_pretext.registry import METRICS
+
+_MM = dict(mm=1.0, m=1000.0)
+
+
+@METRICS.register_module()
+class RootAlignedPose3D(BaseMetric):
+    """MPJPE, PA-MPJPE, 3DPCK and AUC of root-aligned poses.
+
+    Predictions are ``pred_instances.keypoints`` of shape (1, K, 3); truth is
+    ``gt_instances.keypoints_cam`` with ``keypoints_cam_visible``, as of
+    :class:`mmpose_pretext.TopdownPose3DEstimator` and its datasets, or
+    ``lifting_target`` with ``lifting_target_visible``, as of MMPose's ``PoseLifter``
+    and ``Human36mDataset``. The root of each is moved to 0; each labelled keypoint of
+    the dataset then counts the same, the root with an error of 0 too, as is usual.
+
+    Metrics; lengths are in mm, shares between 0 and 1:
+
+    - MPJPE: Mean distance of predicted and true keypoints. Lower is better.
+    - PA-MPJPE: The same after the similarity (rotation, translation, scale) that fits
+      the prediction best to the truth, in the sense of least squares, per person. Lower
+      is better.
+    - 3DPCK: Share of keypoints whose distance is less than ``thr``.
+    - AUC: Mean of that share over 31 thresholds from 0 to ``thr``, so each 5 mm
+      by default, as of MPI-INF-3DHP.
+    - root_depth_error: Mean of the roots' absolute error of depth, if predictions have
+      ``root_depths``. It is the one that sees the place. Lower is better.
+    - MPJPE/ACTION and PA-MPJPE/ACTION: With ``by_action``, where samples have
+      ``raw_ann_info['action']``, or ``target_img_path`` as of Human3.6M.
+    - MPJPE/KEYPOINT: With ``by_joint``.
+
+    People whose root is not labelled are left out, and counted in a warning.
+
+    Args:
+        root_index: Index of the root keypoint.
+        thr: Threshold of 3DPCK in mm.
+        unit: Unit of predictions and truth, ``'mm'`` or ``'m'``.
+        by_action: Whether to give the errors of each action.
+        by_joint: Whether to give the error of each keypoint.
+        collect_device: See :class:`mmengine.evaluator.BaseMetric`.
+        prefix: Prefix of the metrics' names. Default: ``pose3d``.
+
+    Raises:
+        ValueError: If an argument is out of range; in the evaluation, if a sample has
+            no pose in 3D, the shapes differ, or nobody's root is labelled.
+    """
+
+    default_prefix = 'pose3d'
+
+    def __init__(
+        self,
+        root_index: int = 0,
+        thr: float = 150.0,
+        unit: str = 'mm',
+        by_action: bool = False,
+        by_joint: bool = False,
+        collect_device: str = 'cpu',
+        prefix: str | None = None,
+    ) -> None:
+        super().__init__(collect_device=collect_device, prefix=prefix)
+        if unit not in _MM:
+            raise ValueError(f'unit must be one of {(*_MM,)}, but got {unit!r}')
+        if thr <= 0:
+            raise ValueError(f'thr must be more than 0, but got {thr}')
+        self.root_index = root_index
+        self.thr = thr
+        self.scale = _MM[unit]
+        self.by_action = by_action
+        self.by_joint = by_joint
+
+    def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
+        """Collect poses of a batch."""
+        for sample in data_samples:
+            true, predicted = sample['gt_instances'], sample['pred_instances']
+            for name in ('keypoints_cam', 'lifting_target'):
+                if name in true:
+                    break
+            else:
+                raise ValueError(
+                    f'{_place(sample)} has no pose in 3D: gt_instances need '
+                    'keypoints_cam or lifting_target. 2D-only data is for training'
+                )
+            poses = _numpy(true[name])
+            visible = _numpy(true[f'{name}_visible']).reshape(poses.shape[:2])
+            points = _numpy(predicted['keypoints'])
+            points = points.reshape(-1, *points.shape[-2:])
+            if points.shape != poses.shape:
+                raise ValueError(
+                    f'{_place(sample)}: predictions have the shape {points.shape}, but '
+                    f'{name} has {poses.shape}'
+                )
+            result = dict(
+                predicted=points * self.scale,
+                true=poses * self.scale,
+                visible=visible > 0,
+                action=[_action(sample)] * len(poses),
+            )
+            if 'root_depths' in predicted:
+                depth = _numpy(predicted['root_depths']) * self.scale
+                true_depth = result['true'][:, self.root_index, 2]
+                result['root_depth_error'] = np.abs(depth - true_depth)
+            self.results.append(result)
+
+    def compute_metrics(self, results: list[dict]) -> dict[str, float]:
+        """Compute the errors of the dataset."""
+        predicted, true, visible = (
+            np.concatenate([result[key] for result in results])
+            for key in ('predicted', 'true', 'visible')
+        )
+        rooted = visible[:, self.root_index]
+        if not rooted.any():
+            raise ValueError(
+                f'RootAlignedPose3D: nobody has a labelled root (root_index='
+                f'{self.root_index})'
+            )
+        if not rooted.all():
+            print_log(
+                f'RootAlignedPose3D: {(~rooted).sum()} of {len(rooted)} people are '
+                'left out, since their root is not labelled',
+                'current',
+                level=logging.WARNING,
+            )
+        predicted, true, visible = predicted[rooted], true[rooted], visible[rooted]
+        errors = {
+            'MPJPE': joint_errors(predicted, true, self.root_index),
+            'PA-MPJPE': aligned_errors(predicted, true, visible),
+        }
+        metrics = {name: _mean(error, visible) for name, error in errors.items()}
+        distances = errors['MPJPE'][visible]
+        thresholds = np.linspace(0, self.thr, 31)
+        metrics['3DPCK'] = float((distances < self.thr).mean())
+        metrics['AUC'] = float((distances[:, None] < thresholds).mean())
+        if all('root_depth_error' in result for result in results):
+            depth = np.concatenate([result['root_depth_error'] for result in results])
+            metrics['root_depth_error'] = float(depth[rooted].mean())
+        actions = np.array([a or '' for result in results for a in result['action']])
+        if self.by_action:
+            for action in sorted({*actions[rooted].tolist()} - {''}):
+                of = visible & (actions[rooted] == action)[:, None]
+                for name, error in errors.items():
+                    metrics[f'{name}/{action}'] = _mean(error, of)
+        if self.by_joint:
+            for index, name in self.dataset_meta['keypoint_id2name'].items():
+                error = errors['MPJPE'][:, [index]]
+                metrics[f'MPJPE/{name}'] = _mean(error, visible[:, [index]])
+        return metrics
+
+
+def joint_errors(predicted: np.ndarray, true: np.ndarray, root: int) -> np.ndarray:
+    """Return distances of root-aligned keypoints.
+
+    Args:
+        predicted: Shape (N, K, 3).
+        true: Shape (N, K, 3), in the same unit.
+        root: Index of the root.
+
+    Returns:
+        Shape (N, K).
+    """
+    gaps = predicted - true
+    return np.linalg.norm(gaps - gaps[:, root, None], axis=2)
+
+
+def aligned_errors(
+    predicted: np.ndarray, true: np.ndarray, visible: np.ndarray
+) -> np.ndarray:
+    """Return distances after the best similarity of each person's keypoints.
+
+    Umeyama, *Least-squares estimation of transformation parameters between two point
+    patterns*, 1991, equations 39 to 43, of the visible keypoints only, and without
+    reflection.
+
+    Args:
+        predicted: Shape (N, K, 3).
+        true: Shape (N, K, 3), in the same unit.
+        visible: Boolean, of shape (N, K), at least one a person.
+
+    Returns:
+        Shape (N, K). Predictions at one place stay so, at the truth's mean.
+    """
+    weights = visible[..., None] / visible.sum(axis=1)[:, None, None]
+    mean_predicted = (predicted * weights).sum(axis=1, keepdims=True)
+    mean_true = (true * weights).sum(axis=1, keepdims=True)
+    source, target = predicted - mean_predicted, true - mean_true
+    covariance = np.swapaxes(target * weights, 1, 2) @ source
+    u, sizes, vt = np.linalg.svd(covariance)
+    sign = np.sign(np.linalg.det(u) * np.linalg.det(vt))
+    sizes[:, 2] *= sign
+    u[:, :, 2] *= sign[:, None]
+    variance = (source**2 * weights).sum(axis=(1, 2))
+    scale = sizes.sum(axis=1) / np.where(variance > 0, variance, 1)
+    moved = source @ np.swapaxes(u @ vt, 1, 2) * scale[:, None, None]
+    return np.linalg.norm(moved - target, axis=2)
+
+
+def _mean(errors: np.ndarray, mask: np.ndarray) -> float:
+    return float(errors[mask].mean()) if mask.any() else float('nan')
+
+
+def _numpy(values: object) -> np.ndarray:
+    return torch.as_tensor(values).double().cpu().numpy()
+
+
+def _action(sample: dict) -> str | None:
+    action = (sample.get('raw_ann_info') or {}).get('action')
+    if action is None and 'target_img_path' in sample:
+        # as S1_Directions_1.54138969_000001.jpg
+        parts = Path(str(sample['target_img_path'][0])).name.split('.')[0].split('_')
+        action = parts[1] if len(parts) > 1 else None
+    return action
+
+
+def _place(sample: dict) -> str:
+    """Name a sample in an error."""
+    return f'sample {sample.get("id")} of {sample.get("img_path", "the dataset")}'
