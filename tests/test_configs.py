@@ -42,6 +42,7 @@ LOCATION_FREE = [
 ]
 COCO = [n for n in CONFIGS if '_coco-' in n and n not in LOCATION_FREE]
 WSP = [name for name in CONFIGS if name.startswith('wsp')]
+POSE_3D = [name for name in CONFIGS if name.startswith('integral-pose3d_')]
 CLASSIFICATION = [n for n in CONFIGS if n.startswith(('permutation_', 'rotation_'))]
 HEATMAPS = [name for name in CONFIGS if name not in CLASSIFICATION]
 AFFINE = ('TopdownAffine', 'BottomupRandomAffine', 'BottomupResize')
@@ -195,6 +196,13 @@ def test_label_is_the_same_everywhere(name):
     if 'metainfo' in cfg.model.head:
         of_head = parse_pose_metainfo(dict(cfg.model.head.metainfo))
         assert of_head['keypoint_name2id'] == dataset.metainfo['keypoint_name2id']
+    elif name in POSE_3D:
+        assert [len(found) for found in targets] == [1, 1, 1]
+        assert cfg.model.head.num_keypoints == outputs
+        root = dataset.metainfo['keypoint_id2name'][codec.get('root_index', 0)]
+        assert root in ('root', 'pelvis')
+        for evaluator in (cfg.val_evaluator, cfg.test_evaluator):
+            assert evaluator.get('root_index', 0) == codec.get('root_index', 0)
     else:
         assert cfg.model.head.out_channels == outputs
 
@@ -242,8 +250,10 @@ def test_initial_weights(name):
     if '-pre_' in name:
         assert init_cfg.type == 'mmpose_pretext.PretrainedBackbone'
         source = Path(init_cfg.checkpoint).parent.name
-        method = re.search(r'_([a-z]+)(-ema)?-(\d+e)-pre_', name)
-        assert source.startswith(method[1])
+        method = re.search(
+            r'_([a-z]+(?:-heatmap|-shuffled)?)(-ema)?-(\d+e)-pre_', name
+        )
+        assert source.startswith(f'{method[1]}_')
         assert ('_ema-' in source) == bool(method[2])
         assert f'-{method[3]}_' in source
         pretrained = config(source).model.backbone
@@ -251,7 +261,7 @@ def test_initial_weights(name):
         assert without(pretrained, 'init_cfg') == without(backbone, 'init_cfg')
     elif name in LOCATION_FREE:
         assert without(init_cfg) == without(stock(name).model.backbone.init_cfg)
-    elif name in WSP and '_mcpc-' in name:
+    elif '_scratch_' not in name and ('_mcpc-' in name or '-25e_' in name):
         (parent,) = STOCK.glob(
             f'coco/td-hm_{name.split("_")[1]}_8xb??-*_coco-256x192.py'
         )
@@ -351,11 +361,14 @@ def test_model_runs(name):
     """Every parameter gets a finite gradient, and the heatmaps have their size."""
     cfg = config(name)
     keys = ('init_cfg', 'decoder', 'out_channels', 'metainfo', 'test_cfg')
-    architecture = json.dumps(network(cfg.model, *keys), sort_keys=True)
+    depth = cfg.codec.heatmap_size[2:]  # of a volume
+    architecture = json.dumps([network(cfg.model, *keys), depth], sort_keys=True)
     if architecture not in HAVE_LEARNED:
         model = revert_sync_batchnorm(MODELS.build(cfg.model))
-        learn(model)
+        learn(model, depth)
         HAVE_LEARNED[architecture] = model.to('meta')  # shapes, no arithmetic
+    if depth:
+        HAVE_LEARNED[architecture].head.decoder.heatmap_size = cfg.codec.heatmap_size
 
     width, height = cfg.codec.input_size
     key = architecture, width, height
@@ -365,6 +378,9 @@ def test_model_runs(name):
         if name in WSP:
             heatmaps, depths = heatmaps
             assert depths.shape == (1, 1, *heatmaps.shape[2:])
+        elif name in POSE_3D:
+            heatmaps, root_depths = heatmaps
+            assert root_depths.shape == (1, 1)
         HEATMAP_SIZES[key] = tuple(heatmaps.shape[:1:-1])
     assert HEATMAP_SIZES[key] == cfg.codec.heatmap_size
 
@@ -382,22 +398,28 @@ def test_classification_model_runs(name):
         assert parameter.grad.isfinite().all()
 
 
-def learn(model, size=64, stride=4):
-    """Run a model of heatmaps forward and backward on small images."""
+def learn(model, depth, size=64, stride=4):
+    """Run a model of heatmaps or volumes forward and backward on small images."""
     torch.manual_seed(0)
     outputs = model.head.out_channels
+    if depth:
+        outputs = model.head.num_keypoints
+        model.head.decoder.heatmap_size = (size // stride, size // stride, *depth)
     samples = []
     for _ in range(2):
         heatmaps = torch.rand(outputs, size // stride, size // stride)
         sample = PoseDataSample(gt_fields=PixelData(heatmaps=heatmaps))
         sample.gt_instance_labels = InstanceData(
-            keypoint_weights=torch.ones(1, outputs),
+            keypoint_weights=torch.ones(1, outputs, *(3 for _ in depth)),
             presence=torch.ones(1, 1, outputs),  # for heads that learn from it
             presence_windows=torch.rand(1, 1, 4, 2),
             depth_points=torch.rand(1, 2, outputs, 2),
             depth_points_visible=torch.ones(1, 2, outputs, dtype=torch.bool),
             depth_pairs=torch.tensor([[[0, 1]]]),
             depth_relations=torch.ones(1, 1),
+            keypoint_labels=torch.rand(1, outputs, 3),
+            root_depth_labels=torch.rand(1, 1),
+            root_depth_weights=torch.ones(1, 1),
             depth_confidences=torch.ones(1, 1),
         )
         samples.append(sample)
