@@ -34,7 +34,12 @@ from modelindex.load_model_index import load as load_model_index
 ROOT = Path(__file__).parents[1]
 PATHS = sorted((ROOT / 'configs').rglob('*.py'))
 # those of MMPretrain are tested in test_peers.py, metainfos with their datasets
-CONFIGS = {p.stem: p for p in PATHS if p.parent.name not in ('peers', 'datasets')}
+CONFIGS = {
+    path.stem: path
+    for path in PATHS
+    if path.parent.name not in ('peers', 'datasets')
+    and not path.stem.startswith('image-pose-lift')  # in test_pose_3d_training.py
+}
 LOCATION_FREE = [
     name
     for name, path in CONFIGS.items()
@@ -250,9 +255,7 @@ def test_initial_weights(name):
     if '-pre_' in name:
         assert init_cfg.type == 'mmpose_pretext.PretrainedBackbone'
         source = Path(init_cfg.checkpoint).parent.name
-        method = re.search(
-            r'_([a-z]+(?:-heatmap|-shuffled)?)(-ema)?-(\d+e)-pre_', name
-        )
+        method = re.search(r'_([a-z]+(?:-heatmap|-shuffled)?)(-ema)?-(\d+e)-pre_', name)
         assert source.startswith(f'{method[1]}_')
         assert ('_ema-' in source) == bool(method[2])
         assert f'-{method[3]}_' in source

@@ -4,8 +4,9 @@ from .activation_maps import branch_maps, draw_activations
 from .depth_order import draw_depth_order, pairs_right
 from .jigsaw import draw_heatmaps, draw_puzzle
 from .load_model import load_model
+from .pose_3d import draw_pose_3d
 
 __all__ = [
     'branch_maps', 'draw_activations', 'draw_depth_order', 'draw_heatmaps',
-    'draw_puzzle', 'load_model', 'pairs_right',
+    'draw_pose_3d', 'draw_puzzle', 'load_model', 'pairs_right',
 ]  # fmt: skip
