@@ -379,6 +379,19 @@ def test_runs_survives_goes_on_and_reports(tool, folder, capsys, monkeypatch):
     assert 'scratch_100pct_seed0.json' not in error
 
 
+def test_poses_in_3d(tool, folder):
+    name = 'integral-pose3d_res18-half_1xb16-12e_synthetic-64x64'
+    cfg = Config.fromfile(ROOT / 'configs' / 'synthetic' / f'{name}.py')
+    for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
+        loader.update(batch_size=2, num_workers=0, persistent_workers=False)
+    cfg.dump(folder / 'net.py')
+    command = ['run', 'net.py', '--study', 'study/a', '--init', 'hsjp=pre.pth']
+    command += ['--fractions', '0.5', '--iterations', '1', '--purpose', 'choose']
+    assert tool.main([*command, '--seeds', '0']) == 0
+    file = folder / 'study' / 'a' / 'results' / 'hsjp_50pct_seed0.json'
+    assert json.loads(file.read_text())['metrics']['pose3d/MPJPE'] > 0
+
+
 def test_does_not_resume_a_run_of_another_config(tool, folder, capsys):
     argv = arguments(
         '--iterations', '2', '--fractions', '1', '--seeds', '0', '--print-commands'

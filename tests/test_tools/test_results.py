@@ -93,6 +93,19 @@ def test_table_of_models(tool, models):
     ]
 
 
+def test_lengths_are_no_shares(tool, models):
+    readme, write = models
+    write('10_random/0.json', pck=0.01, ap=0.9, mm=120.25)
+    write('2_net_four-windows/1.json', pck=0.27, ap=0.5, mm=0.5)
+    write('2_net_four-windows/0.json', pck=0.25, ap=0.5, mm=1.5)
+    readme.write_text('<!-- models: results pck mm -->\n<!-- end of models -->')
+    assert tool.main(['tables', str(readme)]) == 0
+    assert readme.read_text().splitlines()[3:-1] == [
+        '| random | 1 | 1.0 | 120.2 |',
+        '| net, four-windows | 2 | 26.0 ± 1.4 | 1.0 ± 0.7 |',
+    ]
+
+
 @pytest.mark.parametrize(
     ('path', 'change', 'message'),
     [

@@ -37,7 +37,7 @@ import io
 import json
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import matplotlib
@@ -119,12 +119,26 @@ def collect(work_dir: str, label: str) -> dict:
     )
 
 
+def scale_of(runs: Iterable[dict], metric: str) -> int:
+    """Return by what to multiply a metric: 100 if all values are shares, else 1.
+
+    Args:
+        runs: Results, some of which have the metric.
+        metric: Its name.
+
+    Returns:
+        100 if no absolute value is more than 1, as those of lengths in mm are.
+    """
+    values = [run['metrics'][metric] for run in runs if metric in run['metrics']]
+    return 100 if all(abs(value) <= 1 for value in values) else 1
+
+
 def make_table(folder: Path, metrics: list[str]) -> str:
     """Make a Markdown table of the results in a folder.
 
     Args:
         folder: Folder of json files that :func:`collect` made.
-        metrics: Names of metrics, a column each; values are given in per cent.
+        metrics: Names of metrics, a column each; shares are given in per cent.
 
     Returns:
         The table, ending with a newline.
@@ -136,16 +150,17 @@ def make_table(folder: Path, metrics: list[str]) -> str:
     files = sorted(folder.glob('*.json'))
     if not files:
         raise FileNotFoundError(f'{folder} holds no json file')
+    runs = {file: json.loads(file.read_text()) for file in files}
     rows = ['| run | config | seed | images seen | ' + ' | '.join(metrics) + ' |']
     rows.append('|---|---|---:|---:|' + '---:|' * len(metrics))
-    for file in files:
-        run = json.loads(file.read_text())
+    scales = {name: scale_of(runs.values(), name) for name in metrics}
+    for file, run in runs.items():
         missing = [name for name in metrics if name not in run['metrics']]
         if missing:
             raise ValueError(
                 f'{file} has no metric {missing[0]!r}, but {", ".join(run["metrics"])}'
             )
-        values = [f'{100 * run["metrics"][name]:.1f}' for name in metrics]
+        values = [f'{scales[name] * run["metrics"][name]:.1f}' for name in metrics]
         cells = [run['label'], f'`{run["config"]}`', str(run['seed'])]
         cells.append(f'{run["images"]:,}')
         rows.append('| ' + ' | '.join(cells + values) + ' |')
@@ -157,7 +172,7 @@ def compare_models(folder: Path, metrics: list[str]) -> str:
 
     Args:
         folder: Folder of folders, one a model, of results.
-        metrics: Names of metrics, a column each; values are given in per cent.
+        metrics: Names of metrics, a column each; shares are given in per cent.
 
     Returns:
         The table, ending with a newline: mean ± standard deviation of the sample, or
@@ -172,6 +187,8 @@ def compare_models(folder: Path, metrics: list[str]) -> str:
         f'| model | seeds | {" | ".join(metrics)} |',
         '|---|---:|' + '---:|' * len(metrics),
     ]
+    every = [json.loads(file.read_text()) for file in folder.glob('*/*.json')]
+    scales = {name: scale_of(every, name) for name in metrics}
     sets, found = {}, set()
     for model in sorted(path for path in folder.glob('*') if path.is_dir()):
         runs = {file: json.loads(file.read_text()) for file in model.glob('*.json')}
@@ -188,7 +205,7 @@ def compare_models(folder: Path, metrics: list[str]) -> str:
                 cells.append('-')
                 continue
             found.add(name)
-            values = 100 * np.array(values)
+            values = scales[name] * np.array(values)
             cells.append(f'{values.mean():.1f}')
             if len(values) > 1:
                 cells[-1] += f' ± {values.std(ddof=1):.1f}'
@@ -298,8 +315,7 @@ def summarize(
     inits.sort(key=lambda name: (name != baseline, not name.startswith(baseline), name))
     modes = [m for m in MODES if any(run['info']['mode'] == m for run in runs)]
     fractions = sorted({run['info']['fraction'] for run in runs})
-    fractional = all(abs(run['metrics'][metric]) <= 1 for run in runs)
-    scale = 100 if fractional else 1
+    scale = scale_of(runs, metric)
 
     def runs_of(init: str, mode: str, fraction: float) -> dict[int, dict]:
         wanted = dict(init=init, mode=mode, fraction=fraction)
@@ -341,7 +357,7 @@ def summarize(
     info['selected_split'] = any(run['info']['selected_split'] for run in runs)
     return dict(
         metric=metric,
-        unit='%' if fractional else '',
+        unit='%' if scale == 100 else '',
         baseline=baseline,
         interval=interval,
         fractions=fractions,
