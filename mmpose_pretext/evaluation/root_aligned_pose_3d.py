@@ -36,9 +36,9 @@ class RootAlignedPose3D(BaseMetric):
       by default, as of MPI-INF-3DHP.
     - root_depth_error: Mean of the roots' absolute error of depth, if predictions have
       ``root_depths``. It is the one that sees the place. Lower is better.
-    - MPJPE/ACTION and PA-MPJPE/ACTION: With ``by_action``, where samples have
-      ``raw_ann_info['action']``, or ``target_img_path`` as of Human3.6M.
-    - MPJPE/KEYPOINT: With ``by_joint``.
+    - MPJPE/NAME, PA-MPJPE/NAME, 3DPCK/NAME, AUC/NAME: With ``by_action`` those of each
+      action, where samples have ``raw_ann_info['action']``, or ``target_img_path`` as
+      of Human3.6M; with ``by_joint`` those of each keypoint.
 
     People whose root is not labelled are left out, and counted in a warning.
 
@@ -46,8 +46,8 @@ class RootAlignedPose3D(BaseMetric):
         root_index: Index of the root keypoint.
         thr: Threshold of 3DPCK in mm.
         unit: Unit of predictions and truth, ``'mm'`` or ``'m'``.
-        by_action: Whether to give the errors of each action.
-        by_joint: Whether to give the error of each keypoint.
+        by_action: Whether to give the metrics of each action.
+        by_joint: Whether to give the metrics of each keypoint.
         collect_device: See :class:`mmengine.evaluator.BaseMetric`.
         prefix: Prefix of the metrics' names. Default: ``pose3d``.
 
@@ -136,25 +136,37 @@ class RootAlignedPose3D(BaseMetric):
             'MPJPE': joint_errors(predicted, true, self.root_index),
             'PA-MPJPE': aligned_errors(predicted, true, visible),
         }
-        metrics = {name: _mean(error, visible) for name, error in errors.items()}
-        distances = errors['MPJPE'][visible]
-        thresholds = np.linspace(0, self.thr, 31)
-        metrics['3DPCK'] = float((distances < self.thr).mean())
-        metrics['AUC'] = float((distances[:, None] < thresholds).mean())
+        metrics = self._summary(errors, visible)
         if all('root_depth_error' in result for result in results):
             depth = np.concatenate([result['root_depth_error'] for result in results])
             metrics['root_depth_error'] = float(depth[rooted].mean())
-        actions = np.array([a or '' for result in results for a in result['action']])
+        groups = {}
         if self.by_action:
+            actions = np.array(
+                [a or '' for result in results for a in result['action']]
+            )
             for action in sorted({*actions[rooted].tolist()} - {''}):
-                of = visible & (actions[rooted] == action)[:, None]
-                for name, error in errors.items():
-                    metrics[f'{name}/{action}'] = _mean(error, of)
+                groups[action] = visible & (actions[rooted] == action)[:, None]
         if self.by_joint:
             for index, name in self.dataset_meta['keypoint_id2name'].items():
-                error = errors['MPJPE'][:, [index]]
-                metrics[f'MPJPE/{name}'] = _mean(error, visible[:, [index]])
+                groups[name] = visible & (np.arange(visible.shape[1]) == index)
+        for group, mask in groups.items():
+            for name, value in self._summary(errors, mask).items():
+                metrics[f'{name}/{group}'] = value
         return metrics
+
+    def _summary(
+        self, errors: dict[str, np.ndarray], mask: np.ndarray
+    ) -> dict[str, float]:
+        """Average errors of shape (N, K) where the mask is True; NaN if nowhere."""
+        if not mask.any():
+            return dict.fromkeys((*errors, '3DPCK', 'AUC'), float('nan'))
+        summary = {name: float(error[mask].mean()) for name, error in errors.items()}
+        distances = errors['MPJPE'][mask]
+        thresholds = np.linspace(0, self.thr, 31)
+        summary['3DPCK'] = float((distances < self.thr).mean())
+        summary['AUC'] = float((distances[:, None] < thresholds).mean())
+        return summary
 
 
 def joint_errors(predicted: np.ndarray, true: np.ndarray, root: int) -> np.ndarray:
@@ -202,10 +214,6 @@ def aligned_errors(
     scale = sizes.sum(axis=1) / np.where(variance > 0, variance, 1)
     moved = source @ np.swapaxes(u @ vt, 1, 2) * scale[:, None, None]
     return np.linalg.norm(moved - target, axis=2)
-
-
-def _mean(errors: np.ndarray, mask: np.ndarray) -> float:
-    return float(errors[mask].mean()) if mask.any() else float('nan')
 
 
 def _numpy(values: object) -> np.ndarray:

@@ -124,6 +124,15 @@ class TestSynthetic:
         with pytest.raises(ValueError, match='no complete json'):
             self.build(tmp_path)
 
+    def test_missing_image(self, folder, tmp_path):
+        name = 'annotations/person_keypoints_val.json'
+        (tmp_path / 'annotations').mkdir()
+        (tmp_path / name).write_text((folder / name).read_text())
+        pipeline = [dict(type='mmpose_pretext.LoadImageStrict')]
+        dataset = self.build(tmp_path, pipeline=pipeline)
+        with pytest.raises(ValueError, match=r'val_000000\.jpg cannot be read'):
+            dataset[0]
+
     @pytest.mark.parametrize('name', ['data_mode', 'bbox_file'])
     def test_no_such_argument(self, folder, name):
         with pytest.raises(TypeError, match=name):

@@ -105,6 +105,9 @@ def test_by_action_and_joint():
     assert result['pose3d/MPJPE/root'] == 0
     assert result['pose3d/MPJPE/hip'] == pytest.approx(20)
     assert result['pose3d/MPJPE/knee'] == 0
+    assert result['pose3d/3DPCK/knee'] == 1
+    assert result['pose3d/AUC/root'] == pytest.approx(30 / 31)
+    assert result['pose3d/AUC/Sitting'] == pytest.approx((30 + 24) / 31 / 2)
 
 
 def test_lifter():
@@ -128,7 +131,11 @@ def test_people_without_root_are_left_out():
     true = np.zeros((3, 3))
     whole = sample(true + [[0] * 3, [0, 0, 30], [0] * 3], true)
     rootless = sample(true + 500, true, [0, 1, 1])
-    assert evaluate([whole, rootless])['pose3d/MPJPE'] == pytest.approx(10)
+    for each, depth in ((whole, 10.0), (rootless, 900.0)):
+        each['pred_instances']['root_depths'] = np.array([depth])
+    result = evaluate([whole, rootless])
+    assert result['pose3d/MPJPE'] == pytest.approx(10)
+    assert result['pose3d/root_depth_error'] == pytest.approx(10)
     with pytest.raises(ValueError, match='nobody has a labelled root'):
         evaluate([rootless])
 

@@ -136,12 +136,16 @@ def test_flip_test_is_the_mean_of_both():
 
 
 def test_flip_test_changes_left_and_right():
-    model = head()
-    flipped = tuple(f.flip(-1) for f in feats(1))
+    model = head(root_depth=True)
+    flipped = feats(2)
     both = model.predict([feats(1), flipped], samples(), dict(flip_test=True))
-    volumes, _ = model(feats(1))
-    mirrored = model(flipped)[0].flip(-1)[:, [0, 2, 1]]
+    volumes, roots = model(feats(1))
+    mirrored, other_roots = model(flipped)
+    mirrored = mirrored.flip(-1)[:, [0, 2, 1]]
+    logarithms = ((roots + other_roots) / 2)[:, 0].tolist()
     for b in range(2):
+        root_depth = both[b].root_depths[0]
+        assert np.log(root_depth) == pytest.approx(logarithms[b], abs=1e-5)
         for k in range(K):
             x1, _, z1 = expected(volumes[b, k].detach())
             x2, _, z2 = expected(mirrored[b, k].detach())

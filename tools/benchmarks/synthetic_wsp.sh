@@ -1,0 +1,76 @@
+#!/usr/bin/env bash
+# The study of WSP on synthetic people: pretrains by depth order and by its controls,
+# fine-tunes poses in 3D from them, and copies the results to configs/wsp/results. Run it
+# in the root of the repository, with data/synthetic_crowd as configs/wsp/README.md says;
+# it goes on where it stopped.
+#   bash tools/benchmarks/synthetic_wsp.sh pretraining [METHOD ...]
+#   bash tools/benchmarks/synthetic_wsp.sh poses [INIT ...]
+# Methods: wsp, heatmap, shuffled. Inits: these, scratch, and hsjp with HSJP=BACKBONE.pth.
+# Default: all. In the environment: SEEDS (0 1 2), ITERATIONS (1000 of pretraining, 400 of
+# poses), FRACTIONS (0.01 0.05 0.25 1), JOBS (1), and PURPOSE (report; choose evaluates on
+# the val set and copies nothing).
+set -euo pipefail
+step=$1
+shift
+export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+wsp=$root/configs/wsp
+purpose=${PURPOSE:-report}
+work=work_dirs/wsp_$purpose
+tail=res18_1xb16-8e_synthetic-128x128.py
+workers="train_dataloader.num_workers=1 val_dataloader.num_workers=1 test_dataloader.num_workers=1"
+
+benchmark() { # CONFIG STUDY ITERATIONS [OPTIONS OF label_efficiency.py ...]
+  local config=$1 study=$2 iterations=$3
+  shift 3
+  # shellcheck disable=SC2086
+  python "$root/tools/benchmarks/label_efficiency.py" run "$config" --study "$study" \
+    --purpose "$purpose" --iterations "$iterations" --evaluations 2 \
+    --jobs "${JOBS:-1}" "$@" --cfg-options $workers
+}
+
+publish() { # STUDY NAME
+  [ "$purpose" = report ] || return 0
+  mkdir -p "$wsp/results/$2"
+  cp "$1"/results/*.json "$wsp/results/$2"
+}
+
+case $step in
+  pretraining)
+    [ $# -gt 0 ] || set -- wsp heatmap shuffled
+    for method; do
+      config=$wsp/benchmarks/wsp-${method}_$tail
+      [ "$method" != wsp ] || config=$wsp/wsp_$tail
+      study=$work/pretraining/$method
+      # shellcheck disable=SC2086
+      benchmark "$config" "$study" "${ITERATIONS:-1000}" --init scratch --fractions 1 \
+        --seeds ${SEEDS:-0 1 2} --keep-checkpoints
+      publish "$study" "pretraining/2_$method"
+      for run in "$study"/runs/*; do
+        [ -e "$run/backbone.pth" ] || python "$root/tools/model_converters/extract_backbone.py" \
+          "$run/$(basename "$(cat "$run/last_checkpoint")")" "$run/backbone.pth" --with-deconv
+      done
+    done
+    ;;
+  poses)
+    [ $# -gt 0 ] || set -- scratch wsp heatmap shuffled ${HSJP:+hsjp}
+    for seed in ${SEEDS:-0 1 2}; do
+      for init; do
+        case $init in
+          scratch) weights=scratch ;;
+          hsjp) weights=hsjp=$HSJP ;;
+          *) weights=$init=$work/pretraining/$init/runs/scratch_100pct_seed$seed/backbone.pth ;;
+        esac
+        # shellcheck disable=SC2086
+        benchmark "$wsp/benchmarks/integral-pose3d_res18_scratch_1xb32-20e_synthetic-128x128.py" \
+          "$work/poses" "${ITERATIONS:-400}" --init "$weights" \
+          --fractions ${FRACTIONS:-0.01 0.05 0.25 1} --seeds "$seed"
+        publish "$work/poses" poses
+      done
+    done
+    ;;
+  *)
+    echo "synthetic_wsp.sh: unknown step $step; pretraining or poses" >&2
+    exit 2
+    ;;
+esac
