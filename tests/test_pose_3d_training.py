@@ -1,6 +1,7 @@
 """Poses in camera space, from files in the formats of the field to the metrics."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,12 +11,7 @@ import numpy as np
 import pytest
 from mmengine.config import Config
 from mmengine.runner import Runner
-
-from mmpose_pretext.synthetic import SceneConfig, make_dataset
-
-ROOT = Path(__file__).parents[1]
-sys.path.append(str(ROOT / 'tests/test_datasets'))
-from pose_3d_files import (  # noqa: E402
+from pose_3d_files import (
     H36M_NAMES,
     muco_person,
     pose,
@@ -23,6 +19,10 @@ from pose_3d_files import (  # noqa: E402
     write_muco,
     write_mupots,
 )
+
+from mmpose_pretext.synthetic import SceneConfig, make_dataset
+
+ROOT = Path(__file__).parents[1]
 
 SYNTHETIC = (
     ROOT / 'configs/synthetic/integral-pose3d_res18-half_1xb16-12e_synthetic-64x64.py'
@@ -58,11 +58,11 @@ def tiny(path, folder, **loaders):
     return cfg
 
 
-def draw_images(folder, names):
+def draw_images(folder, names, size=100):
     rng = np.random.default_rng(0)
     for name in names:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        img = rng.integers(0, 256, (80, 120, 3), dtype=np.uint8)
+        img = rng.integers(0, 256, (size, size, 3), dtype=np.uint8)
         assert cv2.imwrite(str(folder / name), img)
 
 
@@ -147,26 +147,49 @@ def test_muco_and_mupots(tmp_path):
     assert metrics['pose3d/MPJPE/TS1'] == metrics['pose3d/MPJPE']
 
 
+def human36m_config(folder, ann_file, camera_param_file, train, test):
+    """Load a config of Human3.6M, whose images are in the folder."""
+    common = dict(
+        type='mmpose_pretext.Human36mImageDataset',
+        ann_file=str(ann_file),
+        camera_param_file=str(camera_param_file),
+        data_root=str(folder),
+        data_prefix=dict(img='images/'),
+    )
+    train, test = (
+        dict(common, subjects=train),
+        dict(common, subjects=test, test_mode=True),
+    )
+    cfg = tiny(SYNTHETIC, folder, train=train, val=test, test=test)
+    for evaluator in (cfg.val_evaluator, cfg.test_evaluator):
+        evaluator.by_action = True
+    return cfg
+
+
 @pytest.fixture(scope='module')
 def human36m(tmp_path_factory):
     """A config of training on S1 and testing on S9 and S11, of made files."""
     folder = tmp_path_factory.mktemp('h36m')
     write_h36m(folder)
     draw_images(folder / 'images', H36M_NAMES)
-    common = dict(
-        type='mmpose_pretext.Human36mImageDataset',
-        data_root=str(folder),
-        ann_file='h36m.npz',
-        camera_param_file='cameras.pkl',
-        data_prefix=dict(img='images/'),
-    )
-    test = dict(common, subjects='test', test_mode=True)
-    train = dict(common, subjects=['S1'])
-    cfg = tiny(SYNTHETIC, folder, train=train, val=test, test=test)
-    for evaluator in (cfg.val_evaluator, cfg.test_evaluator):
-        evaluator.by_action = True
+    cfg = human36m_config(folder, 'h36m.npz', 'cameras.pkl', ['S1'], 'test')
     cfg.dump(folder / 'h36m.py')
     return folder
+
+
+@pytest.mark.skipif('PRETEXT_DATA' not in os.environ, reason='wants PRETEXT_DATA')
+def test_real_annotations_of_human36m(tmp_path):
+    real = Path(os.environ['PRETEXT_DATA']).resolve() / 'fixtures/h36m'
+    names = np.load(real / 'test_h36m_body3d.npz')['imgname']
+    draw_images(tmp_path / 'images', names, size=1000)
+    files = real / 'test_h36m_body3d.npz', real / 'cameras.pkl'
+    runner = Runner.from_cfg(
+        human36m_config(tmp_path, *files, ['S1', 'S5'], ['S7', 'S8'])
+    )
+    runner.train()
+    metrics = runner.test()
+    assert np.isfinite([*metrics.values()]).all()
+    assert {'pose3d/MPJPE/Greeting', 'pose3d/MPJPE/WalkDog'} <= set(metrics)
 
 
 def mim(command, folder, *args):
