@@ -14,9 +14,7 @@ from .image_pose_3d_dataset import H36M, ImagePose3DDataset
 SUBJECTS = dict(train=('S1', 'S5', 'S6', 'S7', 'S8'), test=('S9', 'S11'))
 """Those with published poses, as the usual protocols divide them."""
 
-_NAME = re.compile(
-    r'(?P<subject>S\d+)_(?P<action>[^._]+)(_(?P<part>\d+))?\.(?P<camera>\d+)_(?P<frame>\d+)\.\w+'
-)
+_VIDEO = re.compile(r'(?P<subject>S\d+)_(?P<action>[^._]+)(_\d+)?\.(?P<camera>\d+)')
 _ARRAYS = ('imgname', 'center', 'scale', 'part', 'S')
 
 
@@ -95,15 +93,12 @@ class Human36mImageDataset(ImagePose3DDataset):
         cameras = fileio.load(self.camera_param_file)
         arrays = self._load_arrays()
         names = [str(name) for name in arrays['imgname']]
-        parsed = [self._parse(name) for name in names]
-        twice = len({name['file'] for name in parsed}) < len(parsed)
-        if twice:
+        videos, of, frames = self._parse(names)
+        if len(np.unique(np.stack([of, frames]), axis=1).T) < len(names):
             raise ValueError(f'{self.ann_file}: an image is there twice in imgname')
-        first: dict[tuple, int] = {}
-        for name in parsed:
-            video, frame = name['video'], name['frame']
-            first[video] = min(first.get(video, frame), frame)
-        present = {name['subject'] for name in parsed}
+        first = np.full(len(videos), np.iinfo(int).max)
+        np.minimum.at(first, of, frames)
+        present = {video['subject'] for video in videos}
         missing = [subject for subject in self.subjects if subject not in present]
         if missing:
             raise ValueError(
@@ -111,12 +106,11 @@ class Human36mImageDataset(ImagePose3DDataset):
                 f'{", ".join(sorted(present))}. Choose others by subjects'
             )
         people = []
-        for index, name in enumerate(parsed):
-            if name['subject'] not in self.subjects:
-                continue
-            if (name['frame'] - first[name['video']]) % self.frame_step:
-                continue
-            camera = cameras.get((name['subject'], name['camera']))
+        of_subjects = np.array([v['subject'] in self.subjects for v in videos])[of]
+        kept = of_subjects & ((frames - first[of]) % self.frame_step == 0)
+        for index in np.flatnonzero(kept).tolist():
+            video = videos[of[index]]
+            camera = cameras.get((video['subject'], video['camera']))
             intrinsics = None
             if camera is not None:
                 intrinsics = (*np.ravel(camera['f']), *np.ravel(camera['c']))
@@ -132,7 +126,7 @@ class Human36mImageDataset(ImagePose3DDataset):
                     keypoints=points[:, :2],
                     keypoints_cam=1000 * pose[:, :3],
                     intrinsics=intrinsics,
-                    raw=dict(action=name['action'], subject=name['subject']),
+                    raw=dict(action=video['action'], subject=video['subject']),
                     visible=points[:, 2],
                     visible_cam=pose[:, 3],
                 )
@@ -155,15 +149,25 @@ class Human36mImageDataset(ImagePose3DDataset):
             )
         return arrays
 
-    def _parse(self, name: str) -> dict:
-        match = _NAME.fullmatch(name.rsplit('/', 1)[-1])
-        if match is None:
-            raise ValueError(
-                f'{self.ann_file}: {name!r} is no image of Human3.6M; expected a name '
-                'as S1_Directions_1.54138969_000001.jpg'
-            )
-        parts = match.groupdict()
-        parts['video'] = (*(parts[k] for k in ('subject', 'action', 'part', 'camera')),)
-        parts['file'] = match.group()
-        parts['frame'] = int(parts['frame'])
-        return parts
+    def _parse(self, names: list[str]) -> tuple[list[dict], np.ndarray, np.ndarray]:
+        """Split names as S1_Directions_1.54138969_000001.jpg of N images.
+
+        Returns:
+            The videos, with ``subject``, ``action`` and ``camera``; the index of each
+            image's video, shape (N,); and its frame, shape (N,).
+        """
+        videos: dict[str, tuple[int, dict]] = {}
+        of, frames = np.empty((2, len(names)), dtype=int)
+        for index, name in enumerate(names):
+            video, _, frame = name.rpartition('/')[2].rpartition('_')
+            number = frame.partition('.')[0]
+            match = None if video in videos else _VIDEO.fullmatch(video)
+            if match:
+                videos[video] = len(videos), match.groupdict()
+            if video not in videos or not number.isdecimal():
+                raise ValueError(
+                    f'{self.ann_file}: {name!r} is no image of Human3.6M; expected a '
+                    'name as S1_Directions_1.54138969_000001.jpg'
+                )
+            of[index], frames[index] = videos[video][0], int(number)
+        return [parts for _, parts in videos.values()], of, frames

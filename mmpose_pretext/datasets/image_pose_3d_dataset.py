@@ -64,16 +64,19 @@ class ImagePose3DDataset(BaseCocoStyleDataset):
             )
         try:
             people = self._load_people()
-        except KeyError as error:
+        except (KeyError, IndexError) as error:
             raise ValueError(
                 f'ann_file {self.ann_file} is not what {type(self).__name__} reads: it '
                 f'lacks {error}'
             ) from error
         people = [person for person in people if person is not None]
+        usable = sum(map(self._is_valid_instance, people))
+        self.counts['people without a box, left out'] += len(people) - usable
+        self.counts += Counter()  # drops zeros
         if self.counts:
             what = ', '.join(f'{count} {name}' for name, count in self.counts.items())
             print_log(f'{self.ann_file}: {what}', 'current')
-        if not any(self._is_valid_instance(person) for person in people):
+        if not usable:
             raise ValueError(f'ann_file {self.ann_file} has no person to use')
         return people, []
 
@@ -259,14 +262,16 @@ class MuCo3DHPDataset(ImagePose3DDataset):
             used = self._apart(roots)
             self.counts['people too near another, left out'] += int((~used).sum())
             people += [self._person(*group[i]) for i in np.flatnonzero(used)]
-        self.counts += Counter()  # drops zeros
         return people
 
     def _apart(self, roots: np.ndarray) -> np.ndarray:
         """Which people are used; roots of shape (N, 3)."""
         if self.min_distance is None:
             return np.ones(len(roots), dtype=bool)
-        gaps = np.linalg.norm(roots[:, None, :2] - roots[None, :, :2], axis=2)
+        roots = np.where(np.isfinite(roots), roots, np.inf)  # nobody is near them
+        with np.errstate(invalid='ignore'):
+            gaps = np.linalg.norm(roots[:, None, :2] - roots[None, :, :2], axis=2)
+        gaps[np.isnan(gaps)] = np.inf
         np.fill_diagonal(gaps, np.inf)
         apart = gaps.min(axis=1) >= self.min_distance
         apart[roots[:, 2].argmin()] = True

@@ -177,6 +177,22 @@ class TestMuCo:
         left = dataset.counts['people too near another, left out']
         assert left == 3 - len(used)
 
+    def test_unknown_roots(self, tmp_path):
+        people = self.people()
+        people[1]['keypoints_cam'][14] = [float('nan')] * 3
+        write_muco(tmp_path / 'm.json', *people)
+        dataset = MuCo3DHPDataset(ann_file=str(tmp_path / 'm.json'))
+        assert [sample['id'] for sample in dataset] == [0, 1, 2]  # 900 mm apart
+        assert dataset[1]['keypoints_cam_visible'][0, 14] == 0
+
+    def test_empty_boxes(self, tmp_path):
+        people = self.people()
+        people[2]['bbox'][2] = 0
+        write_muco(tmp_path / 'm.json', *people)
+        dataset = MuCo3DHPDataset(ann_file=str(tmp_path / 'm.json'))
+        assert [sample['id'] for sample in dataset] == [1]
+        assert dataset.counts['people without a box, left out'] == 1
+
     def test_nan_joints(self, tmp_path):
         points = pose(21)
         points[3] = np.nan
@@ -203,9 +219,12 @@ class TestMuCo:
         with pytest.raises(ValueError, match=r'annotation 5 of augmented_set/2\.jpg'):
             MuCo3DHPDataset(ann_file=str(tmp_path / 'm.json'))
 
-    def test_too_few_keypoints(self, tmp_path):
-        write_muco(tmp_path / 'm.json', muco_person(5, 2, pose(16)))
-        with pytest.raises(ValueError, match='metainfo has 17 keypoints'):
+    @pytest.mark.parametrize(
+        ('count', 'message'), [(16, 'metainfo has 17 keypoints'), (9, 'is not what')]
+    )
+    def test_too_few_keypoints(self, tmp_path, count, message):
+        write_muco(tmp_path / 'm.json', muco_person(5, 2, pose(count)))
+        with pytest.raises(ValueError, match=message):
             MuCo3DHPDataset(ann_file=str(tmp_path / 'm.json'))
 
 
