@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from mmengine.config import Config
 from mmengine.runner import Runner
+from mmpose.apis import inference_topdown, init_model
 from pose_3d_files import (
     H36M_NAMES,
     muco_person,
@@ -79,6 +80,22 @@ def test_synthetic_people(folder, tmp_path):
     log = (tmp_path / f'{runner.timestamp}/vis_data/scalars.json').read_text()
     losses = [json.loads(line) for line in log.splitlines()]
     assert {'loss_kpt', 'loss_root_depth'} <= set(losses[0])
+
+
+def test_image_without_annotations(folder):
+    """MMPose's inference on a photograph needs a focal length that is made up."""
+    model = init_model(Config.fromfile(SYNTHETIC), device='cpu')
+    image = str(next((folder / 'images').iterdir()))
+    with pytest.raises(ValueError, match='an image has no intrinsics'):
+        inference_topdown(model, cv2.imread(image))
+    model.test_cfg.fallback_focal = 200.0
+    (from_file,) = inference_topdown(model, image)
+    boxes = [[0, 0, 96, 96], [10, 10, 60, 90]]
+    from_array, other = inference_topdown(model, cv2.imread(image), boxes)
+    poses = [s.pred_instances.keypoints for s in (from_file, from_array, other)]
+    assert poses[0].shape == (1, 17, 3)
+    np.testing.assert_allclose(poses[1], poses[0], rtol=1e-4)
+    assert not np.allclose(poses[2], poses[0])
 
 
 def test_2d_only_data_is_mixed_in(folder):

@@ -9,6 +9,7 @@ from mmengine import fileio
 from mmengine.logging import print_log
 from mmpose.datasets.datasets.base import BaseCocoStyleDataset
 
+from mmpose_pretext.codecs import IntegralPose3D
 from mmpose_pretext.registry import DATASETS
 
 from .metainfo import metainfo_file
@@ -26,7 +27,9 @@ class ImagePose3DDataset(BaseCocoStyleDataset):
     - ``keypoints_cam``: float32 of shape (1, K, 3), in mm in camera space: x to the
       right, y down, z forward; ``keypoints_cam_visible``: (1, K), 0 where unknown;
     - ``focal`` and ``principal_pt``: float32 of shape (1, 2), in pixels;
-    - ``raw_ann_info``: with ``action``, if the annotation has one.
+    - ``raw_ann_info``: with ``action``, if the annotation has one;
+    - ``instance_mapping_table``: that of :class:`mmpose_pretext.IntegralPose3D`, so
+      that ``PackPoseInputs`` keeps these keys without ``GenerateTarget``, too.
 
     Keypoints that are not finite are taken as unknown, in 2D and in 3D. What is left
     out, or in part unknown, is counted in the log.
@@ -56,6 +59,11 @@ class ImagePose3DDataset(BaseCocoStyleDataset):
                 )
         self.counts: Counter[str] = Counter()
         super().__init__(ann_file=ann_file, data_mode='topdown', **kwargs)
+
+    def get_data_info(self, idx: int) -> dict:
+        """Return an annotated person, before the pipeline."""
+        table = dict(IntegralPose3D.instance_mapping_table)
+        return dict(super().get_data_info(idx), instance_mapping_table=table)
 
     def _load_annotations(self) -> tuple[list[dict], list[dict]]:
         if not fileio.exists(self.ann_file):

@@ -53,6 +53,7 @@ def check(sample):
     np.testing.assert_allclose(pixels[seen], sample['keypoints'][0][seen], atol=0.05)
     assert isinstance(sample['raw_ann_info']['action'], str)
     assert len(sample['flip_indices']) == 17
+    assert sample['instance_mapping_table']['focal'] == 'focal'
 
 
 class TestSynthetic:

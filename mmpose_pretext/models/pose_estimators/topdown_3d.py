@@ -6,6 +6,7 @@ import numpy as np
 from mmengine.logging import print_log
 from mmengine.structures import InstanceData
 from mmpose.models.pose_estimators import TopdownPoseEstimator
+from mmpose.structures import PoseDataSample
 from mmpose.utils.typing import ConfigType, InstanceList, PixelDataList, SampleList
 
 from mmpose_pretext.registry import MODELS
@@ -102,7 +103,7 @@ class TopdownPose3DEstimator(TopdownPoseEstimator):
             predicted.root_depths = np.array([depth], dtype=np.float32)
         return samples
 
-    def _intrinsics(self, sample: InstanceData) -> tuple[np.ndarray, np.ndarray]:
+    def _intrinsics(self, sample: PoseDataSample) -> tuple[np.ndarray, np.ndarray]:
         """Return focal lengths and principal point, each of shape (2,)."""
         true = sample.gt_instances
         if 'focal' in true and 'principal_pt' in true:
@@ -110,14 +111,14 @@ class TopdownPose3DEstimator(TopdownPoseEstimator):
         focal = self.test_cfg.get('fallback_focal')
         if focal is None:
             raise ValueError(
-                f'{sample.img_path} has no intrinsics: its dataset must give focal and '
+                f'{_place(sample)} has no intrinsics: its dataset must give focal and '
                 'principal_pt of shape (1, 2), in pixels; test_cfg.fallback_focal '
                 'takes a guess instead'
             )
         if not self._warned:
             self._warned = True
             print_log(
-                f'{sample.img_path} has no intrinsics: fallback_focal of {focal} '
+                f'{_place(sample)} has no intrinsics: fallback_focal of {focal} '
                 'pixels is made up, so places in camera space are, too',
                 'current',
                 level=logging.WARNING,
@@ -126,7 +127,7 @@ class TopdownPose3DEstimator(TopdownPoseEstimator):
         return np.array([focal, focal]), np.array([(width - 1) / 2, (height - 1) / 2])
 
     def _root_depth(
-        self, sample: InstanceData, predicted: InstanceData, focal: np.ndarray
+        self, sample: PoseDataSample, predicted: InstanceData, focal: np.ndarray
     ) -> float:
         if self.root_depth == 'predicted':
             reference = self.head.decoder.reference_depth(focal, sample.input_scale)
@@ -134,8 +135,15 @@ class TopdownPose3DEstimator(TopdownPoseEstimator):
         true, root = sample.gt_instances, self.head.decoder.root_index
         if 'keypoints_cam' not in true or not true.keypoints_cam_visible[0, root]:
             raise ValueError(
-                f'{sample.img_path} (id {sample.get("id")}) has no annotated root, but '
+                f'{_place(sample)} has no annotated root, but '
                 "test_cfg.root_depth is 'annotated'; such samples cannot be evaluated "
                 'in 3D'
             )
         return float(true.keypoints_cam[0, root, 2])
+
+
+def _place(sample: PoseDataSample) -> str:
+    """Name a sample in an error."""
+    if sample.get('img_path') is None:  # inference on an array
+        return 'an image'
+    return f'{sample.img_path} (id {sample.get("id")})'

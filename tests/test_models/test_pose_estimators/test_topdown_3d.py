@@ -105,7 +105,7 @@ def test_no_intrinsics():
     del sample.gt_instances.focal
     answer = right_answer(sample, points, pixels)
     model = estimator(root_depth='annotated')
-    with pytest.raises(ValueError, match=r'a\.jpg has no intrinsics'):
+    with pytest.raises(ValueError, match=r'a\.jpg \(id 7\) has no intrinsics'):
         model.add_pred_to_datasample([answer], None, [sample])
 
 
