@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 from mmengine.config import Config
+from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from mmpose.apis import inference_topdown, init_model
 from pose_3d_files import (
@@ -30,6 +31,11 @@ SYNTHETIC = (
 )
 LIFTER = ROOT / 'configs/synthetic/image-pose-lift_tcn_1xb64-20e_synthetic.py'
 METRICS = {'MPJPE', 'PA-MPJPE', '3DPCK', 'AUC', 'root_depth_error'}
+
+
+@pytest.fixture(autouse=True)
+def scope():
+    init_default_scope('mmpose')
 
 
 @pytest.fixture(scope='module')
