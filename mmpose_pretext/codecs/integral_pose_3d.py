@@ -156,12 +156,12 @@ class IntegralPose3D(BaseKeypointCodec):
             )
         labels = (np.where(known, points, 0) - self._start) * self._scale - 0.5
         inside = (labels >= -0.5) & (labels <= self._size - 0.5)
-        weights = np.empty((num_keypoints, 3), dtype=np.float32)
-        weights[:, :2] = (known & inside)[:, :2].all(axis=1, keepdims=True)
-        weights[:, 2] = weights[:, 0] * (known & inside)[:, 2]
+        valid = known & inside
+        valid[:, :2] = valid[:, :2].all(axis=1, keepdims=True)
+        valid[:, 2] &= valid[:, 0]
         encoded = dict(
             keypoint_labels=np.where(known, labels, 0).astype(np.float32)[None],
-            keypoint_weights=(weights * weight[:, None])[None],
+            keypoint_weights=(valid * weight[:, None])[None],
             root_depth_labels=np.zeros((1, 1), dtype=np.float32),
             root_depth_weights=np.zeros((1, 1), dtype=np.float32),
         )

@@ -285,14 +285,12 @@ class MuCo3DHPDataset(ImagePose3DDataset):
         apart[roots[:, 2].argmin()] = True
         return apart
 
-    def _person(self, annotation: dict, image: dict) -> dict | None:
-        intrinsics = (*image['f'], *image['c']) if {'f', 'c'} <= image.keys() else None
-        return self._common(annotation, image, intrinsics)
+    @staticmethod
+    def _intrinsics(image: dict) -> tuple | None:
+        """Return fx, fy, cx, cy of an image, if it has them."""
+        return (*image['f'], *image['c']) if {'f', 'c'} <= image.keys() else None
 
-    def _common(
-        self, annotation: dict, image: dict, intrinsics: tuple | None
-    ) -> dict | None:
-        """Make a sample of an annotation of MuCo-3DHP or MuPoTS-3D."""
+    def _person(self, annotation: dict, image: dict) -> dict | None:
         count = self._metainfo['num_keypoints']
         x, y, w, h = annotation['bbox']
         return self._sample(
@@ -302,7 +300,7 @@ class MuCo3DHPDataset(ImagePose3DDataset):
             bbox=np.array([x, y, x + w, y + h]),
             keypoints=np.array(annotation['keypoints_img'], dtype=float)[:count],
             keypoints_cam=np.array(annotation['keypoints_cam'], dtype=float)[:count],
-            intrinsics=intrinsics,
+            intrinsics=self._intrinsics(image),
             raw=dict(action=image['file_name'].split('/')[0]),
         )
 
@@ -322,9 +320,13 @@ class MuPoTS3DDataset(MuCo3DHPDataset):
             raise TypeError('MuPoTS3DDataset has no argument min_distance: it uses all')
         super().__init__(min_distance=None, **kwargs)
 
+    @staticmethod
+    def _intrinsics(image: dict) -> tuple | None:
+        intrinsics = image.get('intrinsic')
+        return intrinsics and tuple(intrinsics)
+
     def _person(self, annotation: dict, image: dict) -> dict | None:
         if not annotation.get('is_valid', 1):
             self.counts['people that are not valid, left out'] += 1
             return None
-        intrinsics = image.get('intrinsic')
-        return self._common(annotation, image, intrinsics and tuple(intrinsics))
+        return super()._person(annotation, image)

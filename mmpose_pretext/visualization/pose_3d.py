@@ -10,7 +10,9 @@ from mmpose.structures import PoseDataSample
 from mmpose.visualization import Pose3dLocalVisualizer
 
 
-def draw_pose_3d(img: np.ndarray, sample: PoseDataSample, metainfo: dict) -> np.ndarray:
+def draw_pose_3d(
+    img: np.ndarray, sample: PoseDataSample, metainfo: dict, root: int
+) -> np.ndarray:
     """Draw a person's predicted pose beside the image, and the true one if known.
 
     By MMPose's ``Pose3dLocalVisualizer``: the skeleton in the image, the prediction,
@@ -20,14 +22,12 @@ def draw_pose_3d(img: np.ndarray, sample: PoseDataSample, metainfo: dict) -> np.
         img: Shape (H, W, 3), RGB, uint8.
         sample: A prediction of :class:`mmpose_pretext.TopdownPose3DEstimator`.
         metainfo: Metainfo of the dataset.
+        root: Index of the root keypoint.
 
     Returns:
         The picture, RGB, uint8; small images are enlarged.
     """
     predicted, true = sample.pred_instances, sample.gt_instances
-    root = metainfo['keypoint_name2id'].get('root')
-    if root is None:
-        root = metainfo['keypoint_name2id']['pelvis']
     poses = PoseDataSample(
         pred_instances=InstanceData(
             keypoints=_upright(predicted.keypoints, root),

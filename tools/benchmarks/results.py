@@ -187,11 +187,14 @@ def compare_models(folder: Path, metrics: list[str]) -> str:
         f'| model | seeds | {" | ".join(metrics)} |',
         '|---|---:|' + '---:|' * len(metrics),
     ]
-    every = [json.loads(file.read_text()) for file in folder.glob('*/*.json')]
+    models = {
+        model: {file: json.loads(file.read_text()) for file in model.glob('*.json')}
+        for model in sorted(path for path in folder.glob('*') if path.is_dir())
+    }
+    every = [run for runs in models.values() for run in runs.values()]
     scales = {name: scale_of(every, name) for name in metrics}
     sets, found = {}, set()
-    for model in sorted(path for path in folder.glob('*') if path.is_dir()):
-        runs = {file: json.loads(file.read_text()) for file in model.glob('*.json')}
+    for model, runs in models.items():
         if not runs:
             raise FileNotFoundError(f'{model} holds no json file')
         for file, run in runs.items():

@@ -37,18 +37,19 @@ def run(args: argparse.Namespace) -> None:
         if paths[index].exists() and not args.force:
             raise FileExistsError(f'{paths[index]} exists; --force overwrites it')
     args.out.mkdir(parents=True, exist_ok=True)
+    root = model.head.decoder.root_index
     for index, path in paths.items():
         with torch.no_grad():
             (sample,) = model.test_step(pseudo_collate([dataset[index]]))
         img = cv2.cvtColor(cv2.imread(sample.img_path), cv2.COLOR_BGR2RGB)
-        picture = draw_pose_3d(img, sample, dataset.metainfo)
+        picture = draw_pose_3d(img, sample, dataset.metainfo, root)
         if not cv2.imwrite(str(path), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)):
             raise OSError(f'could not write {path}')
         true = sample.gt_instances
         errors = joint_errors(
             sample.pred_instances.keypoints,
             true.keypoints_cam,
-            model.head.decoder.root_index,
+            root,
         )[true.keypoints_cam_visible > 0]
         print(f'{path}: MPJPE {errors.mean():.0f} mm, root-aligned')
 
