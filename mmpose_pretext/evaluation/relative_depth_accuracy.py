@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
-import torch
 from mmengine.evaluator import BaseMetric
+from mmpose.utils.tensor_utils import to_numpy
 
 from mmpose_pretext.registry import METRICS
 
@@ -76,15 +76,15 @@ class RelativeDepthAccuracy(BaseMetric):
                         f'they are those of {source}'
                     )
             visible, pairs, relations = (
-                _numpy(labels[name])[0]
+                to_numpy(labels[name])[0]
                 for name in ('depth_points_visible', 'depth_pairs', 'depth_relations')
             )
-            depths = _numpy(predicted['depths'])
+            depths = to_numpy(predicted['depths'])
             gaps = depths[pairs[:, 0]] - depths[pairs[:, 1]]
             result = dict(label=np.sign(gaps) == relations)
             if 'depths' in true:
                 i, j = np.triu_indices(len(visible), 1)
-                known = np.where(visible.any(axis=1), _numpy(true['depths']), np.nan)
+                known = np.where(visible.any(axis=1), to_numpy(true['depths']), np.nan)
                 labelled = np.zeros((len(visible),) * 2, dtype=bool)
                 labelled[pairs[:, 0], pairs[:, 1]] = True
                 labelled |= labelled.T
@@ -93,8 +93,8 @@ class RelativeDepthAccuracy(BaseMetric):
                 result['labelled'] = labelled[i, j][counts]
             if 'keypoint_depths' in true:
                 i, j = np.triu_indices(visible.shape[1], 1)
-                known = np.where(visible, _numpy(true['keypoint_depths']), np.nan)
-                depths = _numpy(predicted['keypoint_depths'])
+                known = np.where(visible, to_numpy(true['keypoint_depths']), np.nan)
+                depths = to_numpy(predicted['keypoint_depths'])
                 result['within'], _ = _in_order(depths, known, i, j)
             self.results.append(result)
 
@@ -122,11 +122,6 @@ class RelativeDepthAccuracy(BaseMetric):
                 'two people of known depth in an image'
             )
         return metrics
-
-
-def _numpy(values: object) -> np.ndarray:
-    """Return tensors and arrays as arrays."""
-    return torch.as_tensor(values).cpu().numpy()
 
 
 def _in_order(

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
+from mmpose.utils.tensor_utils import to_numpy
 
 from mmpose_pretext.registry import METRICS
 
@@ -91,9 +91,9 @@ class RootAlignedPose3D(BaseMetric):
                     f'{_place(sample)} has no pose in 3D: gt_instances need '
                     'keypoints_cam or lifting_target. 2D-only data is for training'
                 )
-            poses = _numpy(true[name])
-            visible = _numpy(true[f'{name}_visible']).reshape(poses.shape[:2])
-            points = _numpy(predicted['keypoints'])
+            poses = to_numpy(true[name]).astype(np.float64)
+            visible = to_numpy(true[f'{name}_visible']).reshape(poses.shape[:2])
+            points = to_numpy(predicted['keypoints']).astype(np.float64)
             points = points.reshape(-1, *points.shape[-2:])
             if points.shape != poses.shape:
                 raise ValueError(
@@ -107,9 +107,9 @@ class RootAlignedPose3D(BaseMetric):
                 action=[_action(sample)] * len(poses),
             )
             if 'root_depths' in predicted:
-                depth = _numpy(predicted['root_depths']) * self.scale
+                depth = to_numpy(predicted['root_depths']).astype(np.float64)
                 true_depth = result['true'][:, self.root_index, 2]
-                result['root_depth_error'] = np.abs(depth - true_depth)
+                result['root_depth_error'] = np.abs(depth * self.scale - true_depth)
             self.results.append(result)
 
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
@@ -214,10 +214,6 @@ def aligned_errors(
     scale = sizes.sum(axis=1) / np.where(variance > 0, variance, 1)
     moved = source @ np.swapaxes(u @ vt, 1, 2) * scale[:, None, None]
     return np.linalg.norm(moved - target, axis=2)
-
-
-def _numpy(values: object) -> np.ndarray:
-    return torch.as_tensor(values).double().cpu().numpy()
 
 
 def _action(sample: dict) -> str | None:
