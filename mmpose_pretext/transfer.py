@@ -375,7 +375,15 @@ class PretrainedDeconv(PretrainedBackbone):
         return layers
 
     def _choose_prefix(self, tensors: Mapping[str, Tensor], target: nn.Module) -> str:
-        return DECONV if self.prefix is None else self.prefix
+        if self.prefix is not None:
+            return self.prefix
+        if not any(name.startswith(DECONV) for name in tensors):
+            raise ValueError(
+                f'the file has no deconvolution layers ({DECONV!r}). '
+                'extract_backbone.py --with-deconv takes them along; without them, '
+                "leave this initializer out of the head's init_cfg."
+            )
+        return DECONV
 
 
 def _is_counter(name: str) -> bool:

@@ -261,6 +261,17 @@ def test_initial_weights(name):
         pretrained = config(source).model.backbone
         # the strict transfer needs the same backbone
         assert without(pretrained, 'init_cfg') == without(backbone, 'init_cfg')
+        head = config(name).model.head
+        if head.get('init_cfg'):
+            assert head.init_cfg.type == 'mmpose_pretext.PretrainedDeconv'
+            assert head.init_cfg.checkpoint == init_cfg.checkpoint
+            own = ('init_cfg', 'decoder', 'out_channels', 'test_cfg')
+            ours, theirs = (network(config(n).model, *own) for n in (name, source))
+            assert ours == theirs
+        # SimpleBaseline's deconvolutions come along, but in the first run that was made
+        assert bool(head.get('init_cfg')) == (
+            '_hsjp-' in name and backbone.type == 'ResNet' and '-30e_' not in name
+        )
     elif name in LOCATION_FREE:
         assert without(init_cfg) == without(stock(name).model.backbone.init_cfg)
     elif '_scratch_' not in name and ('_mcpc-' in name or '-25e_' in name):

@@ -366,11 +366,11 @@ def test_bad_coverage(coverage):
 
 
 class TestDeconv:
-    def test_prefix_is_needed(self, save, resnet18):
+    def test_backbone_alone(self, save, resnet18):
         path = save(prefixed('backbone.', resnet18))
-        head = build(HEAD)
-        message = error_of(head, path, type='mmpose_pretext.PretrainedDeconv')
-        assert "prefix 'head.deconv_layers.' matches none" in message
+        message = error_of(build(HEAD), path, type='mmpose_pretext.PretrainedDeconv')
+        assert "no deconvolution layers ('head.deconv_layers.')" in message
+        assert 'extract_backbone.py --with-deconv' in message
 
     def test_own_prefix(self, save):
         deconv = randomize(build(HEAD).deconv_layers)

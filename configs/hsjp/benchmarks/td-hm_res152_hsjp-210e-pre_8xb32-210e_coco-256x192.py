@@ -5,7 +5,8 @@ model = dict(
         init_cfg=dict(
             _delete_=True,
             type='mmpose_pretext.PretrainedBackbone',
-            checkpoint='work_dirs/hsjp_res152_8xb32-210e_coco-256x192/backbone.pth',
-        )
-    )
-)
+            checkpoint='work_dirs/hsjp_res152_8xb32-210e_coco-256x192/backbone.pth')),
+    head=dict(
+        init_cfg=dict(
+            type='mmpose_pretext.PretrainedDeconv',
+            checkpoint='work_dirs/hsjp_res152_8xb32-210e_coco-256x192/backbone.pth')))

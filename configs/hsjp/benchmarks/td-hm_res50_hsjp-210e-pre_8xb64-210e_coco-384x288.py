@@ -5,7 +5,8 @@ model = dict(
         init_cfg=dict(
             _delete_=True,
             type='mmpose_pretext.PretrainedBackbone',
-            checkpoint='work_dirs/hsjp_res50_8xb64-210e_coco-384x288/backbone.pth',
-        )
-    )
-)
+            checkpoint='work_dirs/hsjp_res50_8xb64-210e_coco-384x288/backbone.pth')),
+    head=dict(
+        init_cfg=dict(
+            type='mmpose_pretext.PretrainedDeconv',
+            checkpoint='work_dirs/hsjp_res50_8xb64-210e_coco-384x288/backbone.pth')))
