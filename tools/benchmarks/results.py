@@ -385,7 +385,8 @@ def study_table(summary: dict) -> str:
     info, fractions = summary['info'], summary['fractions']
     cells = [cell for row in summary['rows'] for cell in row['cells'].values() if cell]
     counts = sorted({len(cell['values']) for cell in cells})
-    seeds = ' or '.join(map(str, counts)) + (' seed' if counts == [1] else ' seeds')
+    seeds = ', '.join(map(str, counts[:-1])) + (' or ' if counts[1:] else '')
+    seeds += f'{counts[-1]} ' + ('seed' if counts == [1] else 'seeds')
     files = ', '.join(Path(file['file']).name for file in info['evaluated_on'])
     unit = ', in %,' if summary['unit'] else ''
     kind = dict(t="Student's t", bootstrap='bootstrap')[summary['interval']]
