@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Evaluate predictions that know nothing of the image, with the metrics of a config.
+r"""Evaluate predictions that know nothing of the image, with the metrics of a config.
 
 A location-free model may learn where a keypoint usually is in a person's box, and
 nothing else. These are the numbers that it then has:

@@ -1,4 +1,4 @@
-"""Compare top-down models: time and memory of a training step, time of inference.
+r"""Compare top-down models: time and memory of a training step, time of inference.
 
 The first config is what the others are compared with. All are timed in this process,
 one step each in turns, so that other load on the machine hits all of them alike. The

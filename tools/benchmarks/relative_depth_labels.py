@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Measure the depth-order labels that perspective gives, where true depths are known.
+r"""Measure the depth-order labels that perspective gives, where true depths are known.
 
 People, their keypoints and their root depths come from
 

@@ -1,4 +1,4 @@
-"""Keep results of runs as small files, and write the tables of the READMEs from them.
+r"""Keep results of runs as small files, and write the tables of the READMEs from them.
 
 `collect` reads a work directory of MMEngine and writes one json: its config's name,
 seed, length, last metrics and their curve. `tables` replaces every block

@@ -1,4 +1,4 @@
-"""Measure how fast a CPU trains models of top-down configs, and print the ratios.
+r"""Measure how fast a CPU trains models of top-down configs, and print the ratios.
 
 Times the training step (forward, loss, backward, optimizer) with the stock
 OptimWrapper and with mmpose_pretext.CPUAmpOptimWrapper in float32 and in bfloat16. The

@@ -1,4 +1,4 @@
-"""Draw what a location-free network sees: its activation maps, and the pose.
+r"""Draw what a location-free network sees: its activation maps, and the pose.
 
 A picture a person. The first column shows the crop, the pose and what guides the
 context encoder; the others, for each of some keypoints, the class activation map (CAM),
@@ -32,7 +32,9 @@ from mmpose_pretext.datasets.transforms import LoadImageStrict
 from mmpose_pretext.visualization import (
     branch_maps,
     draw_activations,
+    drawing_parser,
     load_model,
+    refuse_existing,
 )
 
 MAX_ROWS = 6  # of the keypoints that are chosen by default
@@ -154,9 +156,7 @@ def run(args: argparse.Namespace) -> None:
     """Draw the people that the arguments name."""
     people = find_people(args.image, args.ann_file)
     paths = picture_paths(people, args.image, args.out)
-    existing = [path for path in paths if path.exists()]
-    if existing and not args.force:
-        raise FileExistsError(f'{existing[0]} exists; --force overwrites it')
+    refuse_existing(paths, args.force)
     model = load_model(args.config, args.checkpoint, 'LocationFreeHead', args.device)
     model.dataset_meta = parse_pose_metainfo(model.cfg.model.head.metainfo)
     keypoints = choose_keypoints(model.dataset_meta, args.keypoints)
@@ -167,16 +167,9 @@ def run(args: argparse.Namespace) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the tool and return its exit status."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument('config', help='location-free configuration')
-    parser.add_argument('checkpoint', help='checkpoint of it')
+    parser = drawing_parser(__doc__, 'location-free')
     parser.add_argument(
         'image', type=Path, help='image, or folder, searched with the subfolders'
-    )
-    parser.add_argument(
-        '--out', type=Path, required=True, help='folder of the pictures'
     )
     parser.add_argument(
         '--ann-file',
@@ -189,8 +182,6 @@ def main(argv: list[str] | None = None) -> int:
         help=f'keypoints to draw, a row each (default: up to {MAX_ROWS} from all over '
         'the body)',
     )
-    parser.add_argument('--device', default='cpu', help='as in cuda:0')
-    parser.add_argument('--force', action='store_true', help='overwrite pictures')
     args = parser.parse_args(argv)
     try:
         run(args)

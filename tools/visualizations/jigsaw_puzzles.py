@@ -1,4 +1,4 @@
-"""Draw puzzles, their target heatmaps, and the answers of a pretrained network.
+r"""Draw puzzles, their target heatmaps, and the answers of a pretrained network.
 
 Each row shows a person crop, the puzzle made of it, the target heatmaps (a colour for
 each patch), the network's heatmaps, and the puzzle put together by its answer.

@@ -1,4 +1,4 @@
-"""Draw the learning curves of one or several runs of MMEngine.
+r"""Draw the learning curves of one or several runs of MMEngine.
 
 Each run is a work directory; its last log (vis_data/scalars.json, made by MMEngine) is
 read. Values of validation are drawn against epochs, losses against iterations.

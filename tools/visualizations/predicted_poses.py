@@ -1,4 +1,4 @@
-"""Draw annotated and predicted poses of one or several checkpoints side by side.
+r"""Draw annotated and predicted poses of one or several checkpoints side by side.
 
 Each row is a person of the configuration's test set: the annotation, then the answer
 of each checkpoint.
