@@ -122,10 +122,10 @@ class PresenceDataset(BaseCocoStyleDataset):
       regions in pixels: top-left, top-right, bottom-right, bottom-left;
     - ``presence``: float32 of shape (M, K), 1 present, 0 absent, -1 unknown.
 
-    Region 0 is the person's whole box, unknown if no row labels it; further rows of
-    the whole box follow, then the windows in the order of the file. M is that of the
-    person with the most regions; the others are padded with windows of zeros, where
-    all is unknown.
+    Region 0 is the person's whole box, unknown if no row labels it; the windows follow
+    in the order of the file. Rows of the same region are one: each answers what others
+    leave unknown. M is that of the person with the most regions; the others are padded
+    with windows of zeros, where all is unknown.
 
     Args:
         ann_file: File with the ending ``.csv`` or ``.json``.
@@ -138,8 +138,8 @@ class PresenceDataset(BaseCocoStyleDataset):
 
     Raises:
         FileNotFoundError: If the file or images do not exist.
-        ValueError: If the file is not of the form that is described above, or there
-            is no metainfo.
+        ValueError: If the file is not of the form that is described above, two rows
+            of a region contradict each other, or there is no metainfo.
     """
 
     def __init__(
@@ -163,7 +163,7 @@ class PresenceDataset(BaseCocoStyleDataset):
     def load_data_list(self) -> list[dict]:
         """Load the people, and log what their labels lack."""
         ids = self._metainfo['keypoint_name2id']
-        people: dict[tuple, tuple[list, list]] = {}
+        people: dict[tuple, dict[tuple, np.ndarray]] = {}
         named = set()
         for row in _read(self.ann_file, list(ids)):
             if not isinstance(row.image, str) or not row.image:
@@ -174,8 +174,17 @@ class PresenceDataset(BaseCocoStyleDataset):
             for name, value in row.answers.items():
                 labels[ids[name]] = _parse_answer(value, f'{row.place}: {name}')
             named.update(row.answers)
-            whole_box, windows = people.setdefault((row.image, box), ([], []))
-            (windows if region else whole_box).append((region or box, labels))
+            unknown = np.full_like(labels, -1)
+            regions = people.setdefault((row.image, box), {box: unknown})
+            before = regions.setdefault(region or box, unknown)
+            differ = (before >= 0) & (labels >= 0) & (before != labels)
+            if differ.any():
+                wrong = ', '.join(np.array(list(ids))[differ])
+                raise ValueError(
+                    f'{row.place}: an earlier row of the same region has another '
+                    f'answer for {wrong}; keep one of them'
+                )
+            regions[region or box] = np.maximum(before, labels)
         if not people:
             raise ValueError(
                 f'{self.ann_file} has no row; it needs one a labelled region'
@@ -184,15 +193,10 @@ class PresenceDataset(BaseCocoStyleDataset):
         images = {image: i for i, image in enumerate(paths)}
         if self.check_images:
             self._check_images(images)
-        unknown = np.full(len(ids), -1, dtype=np.float32)
-        regions = [
-            (whole_box or [(box, unknown)]) + windows
-            for (_, box), (whole_box, windows) in people.items()
-        ]
-        most = max(map(len, regions))
+        most = max(map(len, people.values()))
         data_list = [
-            self._data_info(id_, image, images[image], box, regions[id_], most)
-            for id_, (image, box) in enumerate(people)
+            self._data_info(id_, image, images[image], box, regions, most)
+            for id_, ((image, box), regions) in enumerate(people.items())
         ]
         self._report(data_list, [name for name in ids if name not in named])
         return data_list
@@ -215,7 +219,7 @@ class PresenceDataset(BaseCocoStyleDataset):
         num_keypoints = self._metainfo['num_keypoints']
         windows = np.zeros((most, 4), dtype=np.float32)
         presence = np.full((most, num_keypoints), -1, dtype=np.float32)
-        for i, (region, labels) in enumerate(regions):
+        for i, (region, labels) in enumerate(regions.items()):
             windows[i], presence[i] = region, labels
         return dict(
             img_id=img_id,

@@ -152,6 +152,16 @@ def test_what_spreadsheets_and_appending_leave(load):
         np.testing.assert_array_equal(old['presence_windows'], new['presence_windows'])
 
 
+def test_rows_of_a_region_are_one(load):
+    empty = 'a.png,0,0,9,40,,,,,,,'
+    window = 'a.png,0,0,9,40,1,1,8,8,'
+    rows = [empty, f'{window}1,,', empty, 'a.png,0,0,9,40,,,,,1,,0', f'{window},0,']
+    (sample,) = load(HEADER, *rows)
+    assert sample['presence'].tolist() == [[1, -1, 0], [1, 0, -1]]
+    with pytest.raises(ValueError, match=r'row 7: an earlier .* answer for left_knee;'):
+        load(HEADER, *rows, f'{window},1,')
+
+
 def test_columns_may_be_left_out_and_reordered(load, log):
     (sample,) = infos(load(f'left_knee,{BOX},image', '1,0,0,9,9,a.png'))
     np.testing.assert_array_equal(sample['presence'], [[-1, 1, -1]])

@@ -5,7 +5,7 @@
 # goes on where it stopped.
 #   bash tools/benchmarks/lspet_location_free.sh BACKBONE.pth TABLE [ROW ...]
 # Tables: ablation, budget, locations. Rows: names as below (default: all).
-# ITERATIONS (400), SEEDS (0 1 2), PURPOSE (report; choose evaluates on the select set and
+# ITERATIONS (1000), SEEDS (0 1 2), PURPOSE (report; choose evaluates on the select set and
 # copies nothing) and JOBS (1) can be set in the environment.
 set -euo pipefail
 backbone=$1 table=$2
@@ -34,12 +34,21 @@ row() { # NAME CONFIG [OPTIONS OF label_efficiency.py ...] [-- CONFIG OPTIONS ..
   # shellcheck disable=SC2086
   python "$root/tools/benchmarks/label_efficiency.py" run "$config" --study "$study" \
     --purpose "$purpose" --fractions 1 --seeds ${SEEDS:-0 1 2} --evaluations 2 \
-    --iterations "${ITERATIONS:-400}" --jobs "${JOBS:-1}" "${init[@]}" "${more[@]}" \
+    --iterations "${ITERATIONS:-1000}" --jobs "${JOBS:-1}" "${init[@]}" "${more[@]}" \
     --cfg-options train_dataloader.num_workers=1 val_dataloader.num_workers=1 "$@"
   if [ "$purpose" = report ]; then
     mkdir -p "$configs/results/$table/$name"
     cp "$study"/results/*.json "$configs/results/$table/$name"
   fi
+}
+
+constant() { # NAME POSE
+  if [ "$purpose" != report ] || { [ ${#rows[@]} -gt 0 ] && [[ " ${rows[*]} " != *" $1 "* ]]; }; then
+    return
+  fi
+  mkdir -p "$configs/results/$table/$1"
+  python "$root/tools/benchmarks/constant_pose.py" "$full" --pose "$2" --force \
+    --out "$configs/results/$table/$1/0.json"
 }
 
 budget() { # NAME CONFIG BUDGET WINDOWS [CONFIG OPTIONS ...]
@@ -52,6 +61,8 @@ lse=model.head.cam.pooling=lse
 mass=model.head.cam.pooling=mass
 case $table in
   ablation)
+    constant 00_a-random-place random
+    constant 00_always-the-median-pose median
     row 01_CAM "$cam" -- $lse
     row 02_CAM_context "$full" -- $lse model.head.prototypes=None
     row 03_CAM_context_prototypes "$full" -- $lse +model.head.prototypes.relation=none

@@ -1,5 +1,6 @@
 # Control: the full model, with places for a quarter of the images and nothing else.
-_base_ = ['../locfree_hrnet-w32_8xb64-210e_coco-25pct-256x192.py']
+# Repeated: the same iterations as with presence for all.
+_base_ = ['../locfree_hrnet-w32_8xb64-210e_coco-256x192.py']
 
 model = dict(head=dict(presence_loss=None))
 train_pipeline = [
@@ -12,4 +13,13 @@ train_pipeline = [
     dict(type='PackPoseInputs')
 ]
 train_dataloader = dict(
-    dataset=dict(keep_rest=False, dataset=dict(pipeline=train_pipeline)))
+    dataset=dict(
+        _delete_=True,
+        type='RepeatDataset',
+        times=4,
+        dataset=dict(
+            type='mmpose_pretext.LabelFraction',
+            fraction=0.25,
+            stratify='num_keypoints',
+            dataset=dict(
+                _base_.train_dataloader.dataset, pipeline=train_pipeline))))

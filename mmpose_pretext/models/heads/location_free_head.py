@@ -64,8 +64,9 @@ class LocationFreeHead(HeatmapHead):
 
     Raises:
         ValueError: If an index names a feature map that the backbone does not give, a
-            branch is unknown, both losses are None, prototypes are wanted without a
-            context, or as the parts raise.
+            branch is unknown, both losses are None, nothing would train the location
+            maps, prototypes are wanted without a context, ``cam_index`` without context
+            and decoder, or as the parts raise.
     """
 
     def __init__(
@@ -113,6 +114,18 @@ class LocationFreeHead(HeatmapHead):
             raise ValueError(
                 f'branch_weights has {sorted(unknown)}, but branches are {BRANCHES}'
             )
+        weights = dict.fromkeys(BRANCHES, 1.0) | (branch_weights or {})
+        if place_loss is None and prototypes is None and not weights['location']:
+            raise ValueError(
+                'branch_weights has location=0 and place_loss is None, so nothing '
+                'would train the maps that the poses are taken from'
+            )
+        coarse = cam_index is not None and context is None
+        if coarse and decoder is None:
+            raise ValueError(
+                f'cam_index={cam_index} without a context needs the decoder, to whose '
+                'heatmap_size its maps are enlarged'
+            )
         try:
             info = parse_pose_metainfo(dict(metainfo))
         except AssertionError as error:
@@ -129,14 +142,17 @@ class LocationFreeHead(HeatmapHead):
             **kwargs,
         )
         self.num_keypoints = num_keypoints
+        self.feature_channels = channels
         self.location_index = location_index
         self.cam_index = cam_index
         self.context_indices = tuple(context_indices)
-        self.branch_weights = dict.fromkeys(BRANCHES, 1.0) | (branch_weights or {})
+        self.branch_weights = weights
         del self.loss_module
         self.presence_loss = presence_loss and MODELS.build(presence_loss)
         self.place_loss = place_loss and MODELS.build(place_loss)
 
+        if coarse:  # nothing would be made of them: DDP waits for all parameters
+            self.conv_layers = self.deconv_layers = nn.Identity()
         decoded = self._decoded_channels(channels[location_index], kwargs)
         self.cam = MODELS.build(
             dict(type='mmpose_pretext.PartCAM', num_keypoints=num_keypoints)
@@ -183,13 +199,26 @@ class LocationFreeHead(HeatmapHead):
             ``cam``, ``location`` and, with prototypes, ``similarity``: logits of
             shape (B, K, H, W), [W, H] being ``heatmap_size``; with prototypes and
             their loss ``prototype``: logits of presence in the box, of shape (B, K).
+
+        Raises:
+            ValueError: If the backbone gives another number of feature maps than
+                ``in_channels`` has.
         """
+        if len(feats) != len(self.feature_channels):
+            raise ValueError(
+                f'in_channels={self.feature_channels} names '
+                f'{len(self.feature_channels)} feature maps, but the backbone gives '
+                f'{len(feats)}; set its out_indices, or multiscale_output of HRNet'
+            )
         x = self.conv_layers(self.deconv_layers(feats[self.location_index]))
         if self.cam_index is None:
             cam = self.cam(x)
         else:
+            size = x.shape[2:]
+            if self.context is None:
+                size = self.decoder.heatmap_size[::-1]
             cam = self.cam(feats[self.cam_index])
-            cam = F.interpolate(cam, x.shape[2:], mode='bilinear', align_corners=False)
+            cam = F.interpolate(cam, size, mode='bilinear', align_corners=False)
         result = dict(cam=cam, location=cam)
         if self.context is None:
             return result
@@ -212,6 +241,15 @@ class LocationFreeHead(HeatmapHead):
             logits = (prototypes * self.classifier).sum(dim=2) + self.classifier_bias
             result['prototype'] = logits
         return result
+
+    def _check_size(self, maps: Tensor) -> None:
+        found = tuple(maps.shape[:1:-1])
+        if self.decoder is not None and found != tuple(self.decoder.heatmap_size):
+            raise ValueError(
+                f'maps have the size {found}, but the codec has heatmap_size='
+                f'{tuple(self.decoder.heatmap_size)}; change it, or '
+                'deconv_out_channels or location_index of the head'
+            )
 
     def forward(self, feats: Sequence[Tensor]) -> Tensor:
         """Compute the location maps.
@@ -244,9 +282,11 @@ class LocationFreeHead(HeatmapHead):
             the places; ``acc_pose``.
 
         Raises:
-            ValueError: If presence labels are wanted and the samples have none.
+            ValueError: If presence labels are wanted and the samples have none, or the
+                maps have another size than the codec's heatmaps.
         """
         result = self.branches(feats)
+        self._check_size(result['location'])
         losses = {}
         if self.presence_loss is not None:
             losses.update(self._presence_losses(result, batch_data_samples))
@@ -258,7 +298,7 @@ class LocationFreeHead(HeatmapHead):
             losses['loss_kpt'] = self.place_loss(result['location'], heatmaps, weights)
             if (train_cfg or {}).get('compute_acc', True):
                 _, accuracy, _ = pose_pck_accuracy(
-                    to_numpy(result['location']),
+                    to_numpy(result['location'].detach().float().sigmoid()),
                     to_numpy(heatmaps),
                     to_numpy(weights) > 0,
                 )
@@ -304,6 +344,9 @@ class LocationFreeHead(HeatmapHead):
             ``keypoint_scores`` of shape (1, K), and ``presence`` of shape (1, M, K):
             probabilities for M regions (without labels: M = 1, the whole crop). With
             ``output_heatmaps`` also B fields with ``heatmaps``.
+
+        Raises:
+            ValueError: If the maps have another size than the codec's heatmaps.
         """
         test_cfg = test_cfg or {}
         if test_cfg.get('flip_test', False):
@@ -317,6 +360,7 @@ class LocationFreeHead(HeatmapHead):
             maps = (self(upright) + maps) / 2
         else:
             maps = self(feats)
+        self._check_size(maps)
         whole = maps.new_ones((len(maps), 1, *maps.shape[2:]))
         in_crop = self.cam.pool(maps, whole)[0].exp()
         heatmaps = self.heatmaps(maps, in_crop[:, 0])
@@ -327,7 +371,12 @@ class LocationFreeHead(HeatmapHead):
                 _presence_labels(batch_data_samples)[1], maps.shape[2:]
             )
             presence = self.cam.pool(maps, coverage)[0].exp()
-        for instance, probabilities in zip(instances, presence, strict=True):
+        for sample, instance, probabilities in zip(
+            batch_data_samples, instances, presence, strict=True
+        ):
+            labels = sample.get('gt_instance_labels', {})
+            if 'presence_windows' in labels:  # without the padding
+                probabilities = probabilities[: labels.presence_windows.shape[1]]
             instance.presence = to_numpy(probabilities[None])
             instance.keypoint_scores = instance.keypoint_scores.clip(max=1)
         if test_cfg.get('output_heatmaps', False):
@@ -363,6 +412,16 @@ def _presence_labels(samples: SampleList) -> tuple[Tensor, Tensor]:
             'presence_loss=None'
         )
     return (
-        torch.cat([label.presence for label in labels]),
-        torch.cat([label.presence_windows for label in labels]),
+        _pad([label.presence for label in labels], -1),
+        _pad([label.presence_windows for label in labels], 0),
     )
+
+
+def _pad(parts: list[Tensor], value: float) -> Tensor:
+    """Join tensors of shape (1, M, ...), whose M may differ."""
+    most = max(part.shape[1] for part in parts)
+    padded = []
+    for part in parts:
+        more = part.new_full((1, most - part.shape[1], *part.shape[2:]), value)
+        padded.append(torch.cat([part, more], dim=1))
+    return torch.cat(padded)

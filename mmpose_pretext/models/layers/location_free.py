@@ -43,7 +43,8 @@ class PartCAM(BaseModule):
             deviation 0.001, so that all places begin alike.
 
     Raises:
-        ValueError: If the pooling is unknown or the kernel's size is even.
+        ValueError: If the pooling is unknown, the kernel's size is even, or the
+            sharpness is not more than 0.
     """
 
     def __init__(
@@ -59,6 +60,8 @@ class PartCAM(BaseModule):
         super().__init__(init_cfg or dict(type='Normal', layer='Conv2d', std=0.001))
         if kernel_size % 2 == 0:
             raise ValueError(f'kernel_size must be odd, but got {kernel_size}')
+        if sharpness <= 0:
+            raise ValueError(f'sharpness must be more than 0, but got {sharpness}')
         self.pooling = _check('pooling', pooling, POOLINGS)
         self.topk = topk
         self.sharpness = sharpness
@@ -154,7 +157,7 @@ class SpatialGuidedContextEncoder(BaseModule):
             )
             for _ in range(num_layers)
         )
-        if guidance == 'bias':
+        if guidance == 'bias' and num_layers:
             self.beta = nn.Parameter(torch.ones(num_layers))
 
     def forward(self, feats: Sequence[Tensor], guidance: Tensor) -> list[Tensor]:
@@ -252,7 +255,7 @@ class PosePrototypes(BaseModule):
             adjacency[a, b] = adjacency[b, a] = 1
         self.register_buffer('adjacency', adjacency, persistent=False)
         self.embeddings = nn.Parameter(torch.randn(num_keypoints, dims) * 0.02)
-        if relation == 'combined':
+        if relation == 'combined' and num_layers:
             self.neighbour_bias = nn.Parameter(torch.ones(num_layers))
         self.layers = nn.ModuleList(
             nn.TransformerDecoderLayer(

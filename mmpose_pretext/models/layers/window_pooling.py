@@ -7,7 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 POOLINGS = ('average', 'topk', 'lse', 'noisy_or', 'mass')
-_TINY = 1e-6  # probabilities stay this far from 0 and 1: their logarithms are finite
+_TINY = 1e-6  # of a length or an area
+_FLOOR = 1e-30  # of probabilities: their logarithms are finite, and have gradients
 
 
 def window_coverage(windows: Tensor, size: tuple[int, int]) -> Tensor:
@@ -62,11 +63,13 @@ def log_distribution(maps: Tensor) -> Tensor:
         Shape (B, K, H, W); the probabilities sum to 1 less that of the outside bin.
     """
     maps = maps.float()
+    return maps - _log_total(maps)[..., None, None]
+
+
+def _log_total(maps: Tensor) -> Tensor:
     inside = maps.flatten(2).logsumexp(dim=2)
-    total = torch.logaddexp(
-        inside, torch.full_like(inside, outside_logit(maps.shape[2:]))
-    )
-    return maps - total[..., None, None]
+    outside = torch.full_like(inside, outside_logit(maps.shape[2:]))
+    return torch.logaddexp(inside, outside)
 
 
 def pool_windows(
@@ -95,36 +98,54 @@ def pool_windows(
         coverage: Shape (B, M, H, W), of :func:`window_coverage`.
         pooling: One of the names above.
         topk: Number of pixels for ``'topk'``.
-        sharpness: r of ``'lse'``: 0 is the average, infinity the maximum.
+        sharpness: r of ``'lse'``, more than 0: the less, the nearer to the average, the
+            more, the nearer to the maximum.
 
     Returns:
         Logarithms of the probabilities of presence and absence, both of shape
         (B, M, K).
 
     Raises:
-        ValueError: If the pooling is unknown.
+        ValueError: If the pooling is unknown, or the sharpness is not more than 0.
     """
     if pooling not in POOLINGS:
         raise ValueError(f'pooling must be one of {POOLINGS}, but got {pooling!r}')
-    maps = maps.float()
-    weights = coverage.flatten(2).float()  # (B, M, N)
+    if sharpness <= 0:
+        raise ValueError(f'sharpness must be more than 0, but got {sharpness}')
+    with torch.autocast(maps.device.type, enabled=False):  # small numbers matter
+        return _pool(
+            maps.float(), coverage.flatten(2).float(), pooling, topk, sharpness
+        )
+
+
+def _pool(
+    maps: Tensor, weights: Tensor, pooling: str, topk: int, sharpness: float
+) -> tuple[Tensor, Tensor]:
+    """As pool_windows, with weights of shape (B, M, N), N = H W."""
 
     def total(values: Tensor) -> Tensor:  # (B, K, H, W) -> (B, M, K)
         return weights @ values.flatten(2).transpose(1, 2)
 
     if pooling == 'mass':
-        present = total(log_distribution(maps).exp()).clamp(_TINY, 1 - _TINY)
-        return present.log(), (-present).log1p()
+        p = log_distribution(maps).exp()
+        present = total(p)
+        # not 1 - present, which is 0 long before its logarithm is out of range
+        outside = (outside_logit(maps.shape[2:]) - _log_total(maps)).exp()
+        absent = (1 - weights) @ p.flatten(2).transpose(1, 2) + outside[:, None]
+        return present.clamp(_FLOOR, 1).log(), absent.clamp(_FLOOR, 1).log()
     if pooling == 'noisy_or':
-        absent = total(F.logsigmoid(-maps)).clamp(max=-_TINY)
-        return (-absent.exp()).log1p(), absent
+        absent = total(F.logsigmoid(-maps)).clamp(max=-_FLOOR)
+        return (-absent.expm1()).log(), absent
     pixels = weights.sum(dim=2, keepdim=True).clamp(min=_TINY)
     if pooling == 'average':
         logits = total(maps) / pixels
     elif pooling == 'lse':
-        peak = maps.detach().amax(dim=(2, 3), keepdim=True)
-        mean = total((sharpness * (maps - peak)).exp()) / pixels
-        logits = mean.clamp(min=1e-30).log() / sharpness + peak.flatten(1)[:, None]
+        # a sum for each window: with one peak for all, weak evidence in a window far
+        # from the peak would underflow
+        terms = sharpness * maps.flatten(2)[:, None] + weights.log()[:, :, None]
+        terms = terms.masked_fill((weights == 0)[:, :, None], torch.finfo().min)
+        logits = (terms.logsumexp(dim=-1) - pixels.log()) / sharpness
+        logits = logits.masked_fill(~(weights > 0).any(dim=2, keepdim=True), 0)
     else:
         inside = (weights >= 0.5)[:, :, None]  # (B, M, 1, N)
         masked = maps.flatten(2)[:, None].masked_fill(~inside, -math.inf)

@@ -61,16 +61,15 @@ class PresenceLoss(nn.Module):
         Returns:
             The mean over the known labels, in nats; 0 if none is known.
         """
+        # by the probability before the margin is taken off
+        focus = log_absent.detach().exp() ** self.gamma_present
+        present = log_present.exp()
         if self.margin:
-            present = (log_present.exp() - self.margin).clamp(min=0)
+            present = (present - self.margin).clamp(min=0)
             log_absent = (-present).log1p()
-        else:
-            present = log_present.exp()
-        if self.gamma_present:
-            log_present = log_present * log_absent.detach().exp() ** self.gamma_present
         if self.gamma_absent:
             log_absent = log_absent * present.detach() ** self.gamma_absent
-        losses = torch.where(labels == 1, -log_present, -log_absent)
+        losses = torch.where(labels == 1, -log_present * focus, -log_absent)
         known = labels >= 0
         count = known.sum().clamp(min=1)
         return self.loss_weight * losses.masked_fill(~known, 0).sum() / count

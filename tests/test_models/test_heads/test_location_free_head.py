@@ -91,6 +91,90 @@ def samples(batch=2, presence=True, located=True):
     return result
 
 
+@pytest.mark.parametrize(
+    'parts',
+    [
+        dict(cam_index=0),
+        FULL | dict(cam_index=0),
+        FULL | dict(context=dict(num_layers=0), prototypes=dict(num_layers=0)),
+        FULL | dict(context=dict(guidance='gate')),
+        FULL | dict(branch_weights=dict(location=0), place_loss=None),
+        dict(conv_out_channels=(8,), conv_kernel_sizes=(1,)),
+    ],
+)
+def test_every_parameter_gets_a_gradient(parts):
+    """Else DistributedDataParallel stops in the second step."""
+    head = make_head(**parts)
+    losses = head.loss(feats(), samples())
+    sum(loss for name, loss in losses.items() if 'loss' in name).backward()
+    assert [n for n, p in head.named_parameters() if p.grad is None] == []
+
+
+@pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16])
+def test_mixed_precision(dtype):
+    head = make_head(cam=dict(pooling='mass'), **FULL)
+    inputs, batch = feats(), samples()
+    plain = head.loss(inputs, batch)
+    with torch.autocast('cpu', dtype):
+        mixed = head.loss(inputs, batch)
+    for name, loss in mixed.items():
+        assert loss.item() == pytest.approx(plain[name].item(), abs=0.1), name
+    with torch.autocast('cpu', dtype), torch.no_grad():
+        instances = head.eval().predict(inputs, batch)
+    assert np.isfinite(instances[0].keypoint_scores).all()
+
+
+def test_compiled_branches_are_the_same():
+    head = make_head(**FULL).eval()
+    inputs = feats()
+    compiled = torch.compile(head.branches, backend='eager', fullgraph=True)
+    with torch.no_grad():
+        for name, expected in head.branches(inputs).items():
+            torch.testing.assert_close(compiled(inputs)[name], expected)
+
+
+def test_accuracy_of_logits_below_0():
+    head = make_head(cam=dict(pooling='mass'))
+    batch = samples(1)
+    batch[0].gt_fields.heatmaps = torch.zeros(3, 8, 8)
+    batch[0].gt_fields.heatmaps[:, 2, 5] = 1
+    head.branches = lambda feats: dict.fromkeys(
+        ('cam', 'location'), batch[0].gt_fields.heatmaps[None] - 3
+    )
+    assert head.loss(None, batch)['acc_pose'] == 1
+
+
+def test_people_with_more_and_fewer_regions():
+    head = make_head(cam=dict(pooling='mass'), **FULL).eval()
+    inputs, batch = feats(), samples()
+    labels = batch[1].gt_instance_labels
+    fewer = InstanceData(
+        presence=labels.presence[:, :2],
+        presence_windows=labels.presence_windows[:, :2],
+        keypoint_weights=labels.keypoint_weights,
+    )
+    labels.presence[:, 2:] = -1
+    expected = head.loss(inputs, batch)
+    predicted = head.predict(inputs, batch)
+    batch[1].gt_instance_labels = fewer
+    for name, loss in head.loss(inputs, batch).items():
+        assert loss == expected[name]
+    instances = head.predict(inputs, batch)
+    np.testing.assert_array_equal(instances[0].presence, predicted[0].presence)
+    np.testing.assert_array_equal(instances[1].presence, predicted[1].presence[:, :2])
+
+
+@pytest.mark.parametrize('parts', [dict(), FULL])
+def test_feature_maps_that_do_not_fit(parts):
+    head = make_head(**parts)
+    with pytest.raises(ValueError, match='names 2 feature maps, but .* gives 1'):
+        head(feats()[:1])
+    x, y = feats()
+    for run in (head.loss, head.predict):
+        with pytest.raises(ValueError, match=r'maps have the size \(4, 8\)'):
+            run((x, y[..., :2]), samples())
+
+
 @pytest.mark.parametrize('parts', PARTS)
 @pytest.mark.parametrize('pooling', ['average', 'topk', 'lse', 'noisy_or', 'mass'])
 def test_every_part_learns_and_predicts(parts, pooling):
@@ -183,6 +267,9 @@ def test_presence_labels_are_asked_for():
         (dict(prototypes={}), 'prototypes need the tokens'),
         (dict(presence_loss=None, place_loss=None), 'cannot both be None'),
         (dict(branch_weights=dict(heat=1)), "'heat'"),
+        (dict(branch_weights=dict(location=0), place_loss=None), 'location=0'),
+        (dict(cam_index=0, decoder=None), 'cam_index=0 without a context'),
+        (dict(cam=dict(sharpness=0)), 'sharpness must be more than 0'),
         (dict(metainfo=dict(dataset_name='x')), 'keypoint_info'),
     ],
 )

@@ -118,6 +118,45 @@ def test_gradients_are_finite(pooling, scale):
     assert maps.grad.isfinite().all()
 
 
+@pytest.mark.parametrize('pooling', ['average', 'topk', 'lse', 'noisy_or', 'mass'])
+@pytest.mark.parametrize('label', [0, 1])
+def test_no_answer_is_too_wrong_to_learn_from(pooling, label):
+    """A network that is sure and wrong gets a gradient of 1 or more."""
+    logit = -30.0 if label else 30.0
+    maps = torch.full((1, 1, 8, 8), -40.0)
+    maps[..., :4] = logit  # in the window
+    if pooling == 'mass' and label:
+        maps[..., 6, 6] = 30  # the mass is elsewhere
+    maps.requires_grad_()
+    windows = torch.tensor(corners(-0.5, -0.5, 3.5, 7.5))[None, None]
+    pooled = pool_windows(maps, window_coverage(windows, (8, 8)), pooling)
+    loss = -pooled[1 - label].sum()
+    loss.backward()
+    assert loss > 20
+    gradient = maps.grad[..., :4].sum()
+    assert (-gradient if label else gradient) > 0.99
+
+
+@pytest.mark.parametrize('sharpness', [1.0, 4.0, 20.0, 50.0])
+def test_log_sum_exp_of_a_window_does_not_know_of_a_peak_elsewhere(sharpness):
+    maps = torch.full((1, 1, 8, 8), -15.0)
+    maps[..., 6, 6] = 15
+    maps.requires_grad_()
+    windows = torch.tensor(corners(-0.5, -0.5, 3.5, 3.5))[None, None]
+    coverage = window_coverage(windows, (8, 8))
+    present, absent = pool_windows(maps, coverage, 'lse', sharpness=sharpness)
+    assert (present - absent).item() == pytest.approx(-15, rel=1e-4)
+    present.sum().backward()
+    assert maps.grad[..., :4, :4].sum() == pytest.approx(1, abs=1e-4)
+
+
+def test_sharpness_of_0():
+    with pytest.raises(ValueError, match='sharpness must be more than 0'):
+        pool_windows(
+            torch.zeros(1, 1, 2, 2), torch.ones(1, 1, 2, 2), 'lse', sharpness=0
+        )
+
+
 def test_unknown_pooling():
     with pytest.raises(ValueError, match="'max'"):
         pool_windows(torch.zeros(1, 1, 2, 2), torch.ones(1, 1, 2, 2), 'max')

@@ -15,7 +15,7 @@ def reference(p, y, gamma_present=0, gamma_absent=0, margin=0):
     for prob, label in zip(p.ravel().tolist(), y.ravel().tolist(), strict=True):
         shifted = max(prob - margin, 0)
         if label == 1:
-            losses.append(-((1 - shifted) ** gamma_present) * math.log(prob))
+            losses.append(-((1 - prob) ** gamma_present) * math.log(prob))
         elif label == 0:
             losses.append(-(shifted**gamma_absent) * math.log(1 - shifted))
     return sum(losses) / max(len(losses), 1)
@@ -27,6 +27,7 @@ def reference(p, y, gamma_present=0, gamma_absent=0, margin=0):
         dict(),
         dict(gamma_absent=4.0, gamma_present=1.0),
         dict(gamma_absent=2.0, margin=0.05),
+        dict(gamma_absent=4.0, gamma_present=1.0, margin=0.2),
     ],
 )
 def test_presence_loss_agrees_with_plain_python(kwargs):
