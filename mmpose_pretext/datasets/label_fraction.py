@@ -74,7 +74,8 @@ class LabelFraction:
     With ``keep_rest`` the rest stays as well, for semi-supervised training: every
     sample then has the key ``located``, True in the fraction and False in the rest,
     from which a transform has to take the places, as
-    :class:`mmpose_pretext.PresenceWindows` does.
+    :class:`mmpose_pretext.PresenceWindows` does; a sample of the rest that still has
+    some after the pipeline is an error.
 
     Args:
         dataset: Dataset or its config.
@@ -158,6 +159,7 @@ class LabelFraction:
 
     def _mark(self, chosen: set[int]) -> None:
         """Store with each sample of the dataset whether it is a chosen one."""
+        self._located = chosen
         infos = []
         for index in range(len(self.dataset)):
             # what is stored: datasets add their metainfo to it when they are asked
@@ -183,5 +185,25 @@ class LabelFraction:
         return len(self.dataset)
 
     def __getitem__(self, idx: int) -> dict:
-        """Return a sample of the fraction, after the dataset's pipeline."""
-        return self.dataset[idx]
+        """Return a sample of the fraction, after the dataset's pipeline.
+
+        Raises:
+            ValueError: With ``keep_rest``, if a sample of the rest has places to learn.
+        """
+        data = self.dataset[idx]
+        if self.keep_rest and idx not in self._located:
+            self._check_places_are_taken(idx, data)
+        return data
+
+    def _check_places_are_taken(self, idx: int, data: dict) -> None:
+        sample = data.get('data_samples')
+        labels = getattr(sample, 'gt_instance_labels', {})
+        if 'keypoint_weights' in labels and (labels.keypoint_weights > 0).any():
+            # a dataset gives another sample instead of one that cannot be loaded
+            if self.dataset.get_data_info(idx).get('id') != sample.get('id'):
+                return
+            raise ValueError(
+                'a sample that is not located has places to learn after the pipeline, '
+                'so training would have the labels of all images. keep_rest needs a '
+                'transform that takes them, such as mmpose_pretext.PresenceWindows'
+            )

@@ -140,12 +140,15 @@ class RunResultHook(Hook):
             git=git_state(Path(mmpose_pretext.__file__).parent),
         )
         self._write(self.out_file, result)
-        if self.curve_file.is_file():
-            self.curve_file.unlink()
+        self._remove_curve()
 
     @staticmethod
     def _iterations(runner: Runner) -> int:
         return runner.iter
+
+    @master_only
+    def _remove_curve(self) -> None:
+        self.curve_file.unlink(missing_ok=True)
 
     @master_only
     def _write(self, path: Path, content: dict | list) -> None:

@@ -3,8 +3,11 @@ from collections import Counter
 
 import numpy as np
 import pytest
+import torch
 from mmengine.dataset import BaseDataset
+from mmengine.structures import InstanceData
 from mmpose.registry import DATASETS
+from mmpose.structures import PoseDataSample
 
 from mmpose_pretext.datasets import LabelFraction
 from mmpose_pretext.datasets.label_fraction import fraction_order
@@ -17,6 +20,7 @@ class Numbers(BaseDataset):
         return [
             dict(
                 number=i,
+                id=i,
                 img_id=i // 2,
                 kind='rare' if i // 2 % 10 == 0 else 'common',
                 keypoints_visible=np.ones((1, 3 if i % 4 else 1)),
@@ -177,6 +181,33 @@ def test_rest_is_kept_and_the_fraction_marked(serialize):
         assert len(dataset) == len(plain)
     assert set(parts[0.05]) < set(parts[0.1])
     assert len(parts[1.0]) == len(plain)
+
+
+def test_rest_may_not_keep_its_places():
+    def pack(info, weight, shift=0):
+        labels = InstanceData(keypoint_weights=torch.full((1, 3), float(weight)))
+        meta = dict(id=info['id'] + shift)
+        sample = PoseDataSample(gt_instance_labels=labels, metainfo=meta)
+        return dict(data_samples=sample, located=info['located'])
+
+    def dataset(pipeline):
+        return LabelFraction(Numbers(pipeline=[pipeline]), 0.5, keep_rest=True)
+
+    for kept in (
+        dataset(lambda info: pack(info, info['located'])),
+        dataset(lambda info: pack(info, 1, shift=1)),  # another sample in its place
+    ):
+        assert [kept[i]['located'] for i in range(200)].count(True) == 100
+    leaking = dataset(lambda info: pack(info, 1))
+    refused = 0
+    for index in range(200):
+        if leaking.get_data_info(index)['located']:
+            assert leaking[index]['located']
+            continue
+        refused += 1
+        with pytest.raises(ValueError, match='keep_rest needs a transform'):
+            leaking[index]
+    assert refused == 100
 
 
 def test_without_the_rest_nothing_is_marked():

@@ -6,6 +6,11 @@ import fcntl
 import io
 import json
 import os
+import re
+import signal
+import subprocess
+import sys
+import time
 from argparse import Namespace
 from pathlib import Path
 
@@ -147,18 +152,41 @@ def test_equal_epochs_give_equal_passes(tool, folder):
     }
     assert lengths[1.0] == 3 * -(-people // base.train_dataloader.batch_size)
     assert lengths[0.5] == 3 * -(-(people // 2) // base.train_dataloader.batch_size)
+    # a pretraining of 4 epochs sees all images, so its control does
+    for cell, cfg in planned(tool, '--epochs', '3', '--equal-compute', '4').items():
+        extra = cfg.train_cfg.max_iters - lengths[cell.fraction]
+        if cell.init.name == 'scratch-equal-compute':
+            assert extra == 4 * lengths[1.0] // 3
+        else:
+            assert extra == 0
+    # and two GPUs see two batches a step
+    options = '--epochs', '3', '--gpus-per-run', '2', '--launcher', 'mim'
+    for cell, cfg in planned(tool, *options, '--print-commands').items():
+        assert cfg.train_cfg.max_iters == 3 * -(-lengths[cell.fraction] // 3 // 2)
 
 
 def test_pretrained_weights_of_the_config_are_not_scratch(tool, folder):
     cfg = Config.fromfile('net.py')
-    cfg.model.backbone.init_cfg = dict(type='Pretrained', checkpoint='x.pth')
+    pretrained = dict(type='Pretrained', checkpoint='x.pth')
+    normal = dict(type='Normal', layer='Conv2d', std=0.01)
+    cfg.model.backbone.init_cfg = pretrained
+    cfg.model.head.init_cfg = dict(pretrained, type='mmpose_pretext.PretrainedDeconv')
+    cfg.model.init_cfg = [normal, pretrained]
+    cfg.model.neck = dict(type='Neck', parts=[dict(init_cfg=[pretrained])])
+    cfg.model.pretrained = 'x.pth'
     cfg.load_from = 'y.pth'
     cfg.dump('net.py')
     configs = planned(tool, '--iterations', '10')
     for cell, cfg in configs.items():
         assert cfg.load_from is None
+        assert 'pretrained' not in cfg.model
+        assert cfg.model.head.init_cfg is None
+        assert cfg.model.neck.parts[0].init_cfg is None
+        assert cfg.model.init_cfg == [normal]
         if cell.init.name == 'scratch':
             assert cfg.model.backbone.init_cfg is None
+        else:
+            assert cfg.model.backbone.init_cfg.checkpoint.endswith('pre.pth')
 
 
 def test_options_are_merged(tool, folder):
@@ -261,7 +289,7 @@ def test_combined_datasets_are_wrapped_inside(tool):
     assert tool.annotation_files(wrapped) == [Path('r/a.json'), Path('b')]
 
 
-def test_refused_before_anything_runs(tool, folder, capsys, demo_dir):
+def test_refused_before_anything_runs(tool, folder, capsys, monkeypatch):
     torch.save(dict(state_dict={'backbone.conv1.weight': torch.zeros(1)}), 'bad.pth')
     iterations = ['--iterations', '10']
     cases = [
@@ -288,9 +316,11 @@ def test_refused_before_anything_runs(tool, folder, capsys, demo_dir):
                 'val_dataloader.dataset.ann_file='
                 'annotations/person_keypoints_train.json',
             ],
-            'is both trained and evaluated on',
+            'are both trained and evaluated on, as data/synthetic/images/train_',
         ),
+        (['--launcher', 'mim'], 'mim, which is not in PATH'),
     ]
+    monkeypatch.setenv('PATH', '')
     for more, message in cases:
         assert tool.main(arguments(*iterations, *more)) == 2
         error = capsys.readouterr().err
@@ -302,8 +332,11 @@ def test_refused_before_anything_runs(tool, folder, capsys, demo_dir):
     cfg.custom_hooks = [dict(type='mmdet.PipelineSwitchHook', switch_epoch=3)]
     cfg.dump('net.py')
     assert tool.main(arguments(*iterations)) == 2
-    assert 'custom_hooks has mmdet.PipelineSwitchHook' in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert 'custom_hooks has mmdet.PipelineSwitchHook' in error
     assert not Path('study').exists()
+    advice = re.search(r'--cfg-options (\S+)=\[\]', error.replace("'", ''))[1]
+    planned(tool, *iterations, '--cfg-options', f'{advice}=[]')
 
 
 def test_backbone_that_cannot_be_frozen(tool, folder, capsys):
@@ -347,8 +380,10 @@ def test_runs_survives_goes_on_and_reports(tool, folder, capsys, monkeypatch):
     monkeypatch.setattr(tool, 'command_of', real)
     with open('study/a/runs/hsjp_100pct_seed0/lock', 'w') as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        assert tool.main(argv) == 0
-        assert 'hsjp_100pct_seed0: left to another' in capsys.readouterr().out
+        assert tool.main(argv) == 1
+        out, err = capsys.readouterr()
+        assert 'hsjp_100pct_seed0: left to another' in out
+        assert '1 runs are left to other processes' in err
     assert tool.main(argv) == 0
     assert '2 runs, 1 of them done' in capsys.readouterr().out
     assert scratch.read_bytes() == first
@@ -365,9 +400,21 @@ def test_runs_survives_goes_on_and_reports(tool, folder, capsys, monkeypatch):
     for name in ('table.md', 'table.csv', 'plot.png'):
         assert (folder / 'study' / 'a' / name).stat().st_size
 
-    # another config makes the results stale
-    assert tool.main([*argv, '--cfg-options', 'train_dataloader.batch_size=3']) == 2
-    assert 'are of another config' in capsys.readouterr().err
+    # what could not be compared is another study
+    for more in (
+        ('--cfg-options', 'train_dataloader.batch_size=3'),
+        ('--iterations', '3'),
+        ('--stratify', 'num_keypoints'),
+    ):
+        assert tool.main([*argv, *more, '--seeds', '5']) == 2
+        assert 'study/a has runs of another config' in capsys.readouterr().err
+    # other annotations make results stale
+    annotations = folder / 'data/synthetic/annotations/person_keypoints_train.json'
+    before = annotations.read_bytes()
+    annotations.write_bytes(before + b' ')
+    assert tool.main(argv) == 2
+    assert 'scratch_100pct_seed0.json' in capsys.readouterr().err
+    annotations.write_bytes(before)
     # and so do other weights under the same name
     content = torch.load('pre.pth', weights_only=False)
     content['state_dict']['backbone.conv1.weight'] += 1
@@ -377,6 +424,49 @@ def test_runs_survives_goes_on_and_reports(tool, folder, capsys, monkeypatch):
     error = capsys.readouterr().err
     assert 'hsjp_100pct_seed0.json' in error
     assert 'scratch_100pct_seed0.json' not in error
+
+
+def test_lock_outlives_a_tool_that_was_killed(tool, folder):
+    """And SIGTERM stops the training, too."""
+    script = folder / 'tool.py'
+    script.write_text(
+        'import sys\n'
+        f'sys.path.insert(0, {str(Path(tool.__file__).parent)!r})\n'
+        'import label_efficiency as tool\n'
+        "tool.command_of = lambda *_: ['sleep', '60.125']\n"
+        'sys.exit(tool.main())\n'
+    )
+    argv = arguments('--iterations', '2', '--fractions', '1', '--seeds', '0')
+    argv.remove('hsjp=pre.pth')
+    lock = folder / 'study/a/runs/scratch_100pct_seed0/lock'
+
+    def locked():
+        with lock.open() as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+        return False
+
+    for how, status in ((signal.SIGTERM, 130), (signal.SIGKILL, -signal.SIGKILL)):
+        process = subprocess.Popen([sys.executable, str(script), *argv])
+        while not (lock.is_file() and locked()):
+            assert process.poll() is None
+            time.sleep(0.1)
+        (child,) = _children(process.pid)
+        os.kill(process.pid, how)
+        assert process.wait() == status
+        assert locked() == (how == signal.SIGKILL)
+    os.kill(child, signal.SIGTERM)
+
+
+def _children(pid):
+    while True:
+        threads = Path(f'/proc/{pid}/task').iterdir()
+        found = [c for t in threads for c in (t / 'children').read_text().split()]
+        if found:
+            return [int(child) for child in found]
+        time.sleep(0.1)
 
 
 def test_poses_in_3d(tool, folder):
@@ -405,7 +495,7 @@ def test_does_not_resume_a_run_of_another_config(tool, folder, capsys):
     (run / 'last_checkpoint').write_text('iter_1.pth')
     assert tool.main(argv) == 0
     capsys.readouterr()
-    changed = ['--cfg-options', 'optim_wrapper.optimizer.lr=0.5']
+    changed = ['--evaluations', '1']
     assert tool.main([*argv, *changed]) == 2
     error = capsys.readouterr().err
     assert 'unfinished runs are of another config' in error
@@ -498,6 +588,7 @@ def result(init, fraction, seed, value, **info):
         ),
         metrics={'pck/PCK': value},
         seed=seed,
+        iterations=10,
         images=100,
     )
 
@@ -515,7 +606,7 @@ def test_table_by_hand(tool):
     assert lines[0].startswith('pck/PCK, in %, of `net` on test.json after the last')
     assert lines[0].endswith('of 1 or 3 seeds.')
     assert '| scratch | 32.0 ± 2.0 | - |' in lines
-    assert '| hsjp | 37.7 ± 2.5 | 60.0 |' in lines
+    assert '| hsjp | 37.7 ± 2.5 | 60.0 (n = 1) |' in lines
     # differences 5, 4, 8: mean 5.667, sd 2.0817, t(0.975, 2) = 4.3027
     assert '| hsjp | +5.7 [+0.5, +10.8] | - |' in lines
     rows = list(csv.reader(io.StringIO(tool.results.study_csv(summary))))
@@ -559,9 +650,18 @@ def test_report_refusals(tool, tmp_path, capsys):
         (tmp_path / f'{number}.json').write_text(json.dumps(run))
     assert "no metric 'x/y', but pck/PCK" in main('--metric', 'x/y')
     assert "baseline 'none'" in main('--baseline', 'none')
-    other = result('hsjp', 0.1, 9, 0.5, purpose='choose')
-    (tmp_path / '9.json').write_text(json.dumps(other))
-    assert 'cannot share a table' in main()
+    early = result('hsjp', 0.1, 9, 0.5, recipe_sha256='a')
+    (tmp_path / '9.json').write_text(json.dumps(early))
+    assert tool.main(['report', str(tmp_path)]) == 0
+    for other in (
+        result('hsjp', 0.1, 9, 0.5, purpose='choose'),
+        result('hsjp', 0.1, 0, 0.5) | dict(iterations=20),
+    ):
+        (tmp_path / '9.json').write_text(json.dumps(other))
+        assert 'cannot share a table' in main()
+    longer = result('scratch-equal-compute', 0.1, 0, 0.5) | dict(iterations=20)
+    (tmp_path / '9.json').write_text(json.dumps(longer))
+    assert tool.main(['report', str(tmp_path)]) == 0
     (tmp_path / '9.json').write_text('{}')
     assert '9.json is no result of label_efficiency.py' in main()
 
@@ -577,7 +677,7 @@ def test_readme_block(tool, tmp_path):
     )
     assert tool.results.main(['tables', str(readme)]) == 0
     text = readme.read_text()
-    assert '| hsjp | 37.7 ± 2.5 | 60.0 |' in text
+    assert '| hsjp | 37.7 ± 2.5 | 60.0 (n = 1) |' in text
     assert 'old' not in text
     assert text.startswith('a\n<!-- study: ')
     assert text.endswith('<!-- end of study -->\nb\n')

@@ -13,8 +13,8 @@ CSV and a plot of them, with differences to a baseline that are paired by seed.
 CONFIG is any config of MMPose or of a plugin. Everything is kept in the study's folder:
 configs/ (each can be trained alone), runs/ (logs), results/ (what is worth committing).
 Started again, `run` goes on where it stopped, skips what is done and tries again what
-failed; more seeds, fractions and initializations can be added. Several may work on one
-study at the same time.
+failed; more seeds, fractions and initializations can be added, but not runs of another
+length or recipe. Several may work on one study at the same time.
 
 What makes the comparison fair:
 - All initializations get the same images: the choice depends on the seed only, and
@@ -23,7 +23,8 @@ What makes the comparison fair:
   of passes. Schedules of the config are stretched to that length. Warm-ups (by_epoch=
   False) keep theirs, but never take more than a tenth of a run.
 - --equal-compute N adds scratch-equal-compute: random weights, N more iterations
-  (or epochs), as many as a pretraining took.
+  (or epochs over all images), as many as a pretraining took.
+- Whatever the config loads is left out, also of the head: scratch is random weights.
 - The result is that of the last iteration, never the best of several.
 - `--purpose choose` evaluates on the config's val_dataloader, for the choice of
   hyper-parameters; `--purpose report` on its test_dataloader, and refuses a set on
@@ -40,6 +41,8 @@ import os
 import queue
 import re
 import shlex
+import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -145,12 +148,16 @@ def parse_inits(
     return inits
 
 
-def read_config(name: str) -> Config:
+def read_config(name: str, options: dict) -> Config:
     """Read a config by its path, or by ``package::name``.
+
+    Args:
+        name: Path or name.
+        options: Changes, as of ``--cfg-options``.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If the config lacks what a study needs.
+        ValueError: If the config lacks what a study needs, or a key of the options.
     """
     if '::' in name:
         from mmengine.hub import get_config
@@ -163,6 +170,8 @@ def read_config(name: str) -> Config:
             f'config {name} does not exist; give a path, or a name as in '
             'mmpose::body_2d_keypoint/topdown_heatmap/coco/NAME.py'
         )
+    launching.check_options(cfg, options)
+    cfg.merge_from_dict({k.removeprefix('+'): v for k, v in options.items()})
     needed = (
         'model.backbone train_dataloader val_dataloader val_evaluator '
         'test_dataloader test_evaluator train_cfg.max_epochs'
@@ -248,13 +257,48 @@ def take_fraction(dataset: dict, fraction: float, **kwargs) -> dict:
     )
 
 
+def _parts(dataset: dict) -> list[dict]:
+    """Return the config of a dataset, or of those within it."""
+    parts = dataset.get('datasets') or [dataset.get('dataset')]
+    if parts == [None]:
+        return [dataset]
+    return [inner for part in parts for inner in _parts(part)]
+
+
 def annotation_files(dataset: dict) -> list[Path]:
     """Return the annotation files of a dataset's config, and of those within it."""
-    parts = dataset.get('datasets') or [dataset.get('dataset')]
-    if parts != [None]:
-        return [path for part in parts for path in annotation_files(part)]
-    name = dataset.get('ann_file')
-    return [Path(dataset.get('data_root') or '', name)] if name else []
+    return [
+        Path(part.get('data_root') or '', part['ann_file'])
+        for part in _parts(dataset)
+        if part.get('ann_file')
+    ]
+
+
+def images_of(dataset: dict) -> set[str]:
+    """Return the images that a dataset's annotation files name.
+
+    Args:
+        dataset: Config. Files in the form of COCO and of MPII are read, others passed
+            over.
+
+    Returns:
+        Paths of images, with the dataset's folder.
+    """
+    images = set()
+    for part in _parts(dataset):
+        folder = Path(
+            part.get('data_root') or '', (part.get('data_prefix') or {}).get('img', '')
+        )
+        for path in annotation_files(part):
+            if path.suffix != '.json':
+                continue
+            content = json.loads(path.read_text())
+            if isinstance(content, dict):
+                names = [image['file_name'] for image in content.get('images', ())]
+            else:
+                names = [person['image'] for person in content if 'image' in person]
+            images.update(str(folder / name) for name in names)
+    return images
 
 
 def sha256(path: str | Path) -> str:
@@ -267,7 +311,13 @@ def sha256(path: str | Path) -> str:
 
 
 def make_config(
-    base: Config, cell: Cell, args: argparse.Namespace, epoch: int, used: list[dict]
+    base: Config,
+    cell: Cell,
+    args: argparse.Namespace,
+    epoch: int,
+    whole: int,
+    trained: list[dict],
+    used: list[dict],
 ) -> Config:
     """Make the config of a cell; the Runner needs nothing else.
 
@@ -276,6 +326,8 @@ def make_config(
         cell: The cell.
         args: Arguments of ``run``.
         epoch: Iterations of an epoch of the fraction, for ``--epochs``.
+        whole: Iterations of an epoch of all images, for ``--epochs``.
+        trained: The annotation files that the study trains on.
         used: The annotation files that the study evaluates on.
 
     Returns:
@@ -293,7 +345,8 @@ def make_config(
     )
     iterations = (args.iterations or 0) + cell.init.extra
     if args.epochs:
-        iterations = epoch * (args.epochs + cell.init.extra)
+        # a pretraining's epochs are of all images, whatever has labels
+        iterations = epoch * args.epochs + whole * cell.init.extra
     interval = math.ceil(iterations / args.evaluations)
     train.pop('batch_sampler', None)
     train.sampler = dict(type='InfiniteSampler', shuffle=True)
@@ -308,12 +361,8 @@ def make_config(
         cfg.val_evaluator = cfg.test_evaluator
         cfg.val_cfg = cfg.get('test_cfg') or dict()
 
-    if cell.init.checkpoint is None:
-        backbone_init = base.model.backbone.get('init_cfg')
-        if _is_pretrained(backbone_init):
-            cfg.model.backbone.init_cfg = None
-        cfg.model.pop('pretrained', None)
-    else:
+    _leave_out_pretrained(cfg.model)
+    if cell.init.checkpoint is not None:
         checkpoint = os.path.abspath(cell.init.checkpoint)
         cfg.model.backbone.init_cfg = dict(
             type='mmpose_pretext.PretrainedBackbone', checkpoint=checkpoint
@@ -347,6 +396,8 @@ def make_config(
         mode=cell.mode,
         fraction=cell.fraction,
         checkpoint=None,
+        recipe_sha256=recipe_hash(base, args),
+        trained_on=trained,
         evaluated_on=used,
         purpose=args.purpose,
         selected_split=False,
@@ -368,16 +419,47 @@ def make_config(
     return cfg
 
 
-def _is_pretrained(init_cfg: object) -> bool:
-    configs = init_cfg if isinstance(init_cfg, (list, tuple)) else [init_cfg]
-    return any('Pretrained' in str((cfg or {}).get('type')) for cfg in configs)
+def _leave_out_pretrained(model: dict) -> None:
+    """Remove what loads weights from a model's config and from the parts within."""
+    model.pop('pretrained', None)
+    for key, value in model.items():
+        if key == 'init_cfg':
+            configs = value if isinstance(value, (list, tuple)) else [value]
+            kept = [
+                c for c in configs if 'Pretrained' not in str((c or {}).get('type'))
+            ]
+            if len(kept) < len(configs):
+                model[key] = kept or None
+        elif isinstance(value, dict):
+            _leave_out_pretrained(value)
+        elif isinstance(value, (list, tuple)):
+            for part in value:
+                if isinstance(part, dict):
+                    _leave_out_pretrained(part)
+
+
+def _content(cfg: Config) -> dict:
+    """Return what of a config determines a run, wherever its files are."""
+    content = cfg.to_dict()
+    for key in ('work_dir', 'resume', 'visualizer', 'vis_backends'):
+        content.pop(key, None)
+    return content
+
+
+def recipe_hash(base: Config, args: argparse.Namespace) -> str:
+    """Hash what all runs of a study must share, but for the annotation files."""
+    content = _content(base)
+    _leave_out_pretrained(content['model'])
+    names = 'iterations', 'epochs', 'stratify', 'keep_rest', 'purpose'
+    options = {name: getattr(args, name) for name in names}
+    options['gpus'] = max(args.gpus_per_run or 1, 1)
+    text = json.dumps([content, options], sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _hash(cfg: Config, info: dict) -> str:
     """Hash what determines a run, wherever its files are."""
-    content = cfg.to_dict()
-    for key in ('work_dir', 'resume', 'visualizer', 'vis_backends'):
-        content.pop(key, None)
+    content = _content(cfg)
     for part in ('backbone', 'head'):
         init_cfg = (content['model'].get(part) or {}).get('init_cfg')
         if isinstance(init_cfg, dict) and info['checkpoint']:
@@ -386,17 +468,26 @@ def _hash(cfg: Config, info: dict) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def evaluated_on(dataset: dict) -> list[dict]:
-    """Return name and hash of the annotation files of a dataset's config."""
-    return [
-        dict(file=str(path), sha256=sha256(path)) for path in annotation_files(dataset)
-    ]
+def hashed_files(dataset: dict, evaluator: dict | list | None = None) -> list[dict]:
+    """Return name and hash of the files that samples and their evaluation come from.
+
+    Args:
+        dataset: Config. Its annotation files, and files of detected boxes.
+        evaluator: Config. Its annotation files.
+    """
+    paths = annotation_files(dataset)
+    for part in _parts(dataset):
+        if part.get('bbox_file'):
+            paths.append(Path(part.get('data_root') or '', part['bbox_file']))
+    metrics = evaluator if isinstance(evaluator, (list, tuple)) else [evaluator or {}]
+    paths += [Path(m['ann_file']) for m in metrics if m.get('ann_file')]
+    return [dict(file=str(path), sha256=sha256(path)) for path in dict.fromkeys(paths)]
 
 
-def epoch_length(loader: dict, fraction: float, **kwargs) -> int:
+def epoch_length(loader: dict, fraction: float, gpus: int = 1, **kwargs) -> int:
     """Return the iterations that a pass over a fraction of a loader's data takes."""
     dataset = DATASETS.build(take_fraction(loader.dataset, fraction, **kwargs))
-    return math.ceil(len(dataset) / loader.batch_size)
+    return math.ceil(len(dataset) / (loader.batch_size * gpus))
 
 
 def check_split(args: argparse.Namespace, used: list[dict]) -> None:
@@ -416,17 +507,9 @@ def check_split(args: argparse.Namespace, used: list[dict]) -> None:
         if not (folder / 'study.json').is_file():
             raise ValueError(f'--chosen-in {folder}: this folder has no study.json')
     others += [path.parent for path in sorted(study.parent.glob('*/study.json'))]
-    others.append(study)
     hashes = {file['sha256'] for file in used}
     for folder in others:
-        if not (folder / 'study.json').is_file():
-            continue
         other = json.loads((folder / 'study.json').read_text())
-        if folder == study and other['purpose'] != args.purpose:
-            raise ValueError(
-                f'--study {args.study} is for --purpose {other["purpose"]}; use '
-                f'another folder for --purpose {args.purpose}'
-            )
         if args.purpose != 'report' or other['purpose'] != 'choose':
             continue
         for file in other['evaluated_on']:
@@ -494,6 +577,59 @@ def check_cells(base: Config, cells: Sequence[Cell]) -> None:
             ) from None
 
 
+def check_study(args: argparse.Namespace, recipe: str) -> dict:
+    """Refuse a study of another purpose or recipe.
+
+    Args:
+        args: Arguments of ``run``.
+        recipe: Hash of what the runs share.
+
+    Returns:
+        The study's record; an empty one of a new study.
+
+    Raises:
+        ValueError: If the study is another.
+    """
+    path = Path(args.study, 'study.json')
+    if not path.is_file():
+        return dict(purpose=args.purpose, evaluated_on=[], recipe_sha256=recipe)
+    record = json.loads(path.read_text())
+    if record['purpose'] != args.purpose:
+        raise ValueError(
+            f'--study {args.study} is for --purpose {record["purpose"]}; use '
+            f'another folder for --purpose {args.purpose}'
+        )
+    kept = *path.parent.glob('results/*.json'), *path.parent.glob('runs/*/*.pth')
+    if not kept:  # nothing that could be compared
+        record['recipe_sha256'] = recipe
+    if record.setdefault('recipe_sha256', recipe) != recipe:
+        raise ValueError(
+            f'--study {args.study} has runs of another config, --iterations, --epochs, '
+            '--stratify, --keep-rest, --gpus-per-run or --cfg-options, with which '
+            'these could not be compared; use another folder'
+        )
+    return record
+
+
+def check_overlap(train: dict, evaluation: dict) -> None:
+    """Refuse to evaluate on images that are trained on.
+
+    Args:
+        train: Config of the training dataset.
+        evaluation: Config of the other.
+
+    Raises:
+        ValueError: If they share an image.
+    """
+    shared = images_of(train) & images_of(evaluation)
+    if shared:
+        files = [', '.join(map(str, annotation_files(d))) for d in (evaluation, train)]
+        raise ValueError(
+            f'{len(shared)} images are both trained and evaluated on, as '
+            f'{min(shared)}: {files[0]} and {files[1]} share them'
+        )
+
+
 def plan(args: argparse.Namespace) -> dict[Cell, Config]:
     """Make the configs of all cells and check all that can be checked beforehand.
 
@@ -516,10 +652,13 @@ def plan(args: argparse.Namespace) -> dict[Cell, Config]:
         value = getattr(args, name)
         if value is not None and value < 1:
             raise ValueError(f'--{name} must be positive, but got {value}')
-    base = read_config(args.config)
-    options = args.cfg_options or {}
-    launching.check_options(base, options)
-    base.merge_from_dict({k.removeprefix('+'): v for k, v in options.items()})
+    if args.launcher != 'none' and not args.print_commands:
+        if not shutil.which('mim'):
+            raise FileNotFoundError(
+                f'--launcher {args.launcher} starts runs by mim, which is not in PATH: '
+                'activate its environment, or install openmim'
+            )
+    base = read_config(args.config, args.cfg_options or {})
     for key in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
         for path in annotation_files(base[key].dataset):
             if not path.is_file():
@@ -532,28 +671,34 @@ def plan(args: argparse.Namespace) -> dict[Cell, Config]:
         for init in inits
     ]
     check_cells(base, cells)
-    loader = base.test_dataloader if args.purpose == 'report' else base.val_dataloader
-    used = evaluated_on(loader.dataset)
+    split = 'test' if args.purpose == 'report' else 'val'
+    evaluation = base[f'{split}_dataloader'].dataset
+    trained = hashed_files(base.train_dataloader.dataset)
+    used = hashed_files(evaluation, base[f'{split}_evaluator'])
+    record = check_study(args, recipe_hash(base, args))
+    check_split(args, used)
+    check_overlap(base.train_dataloader.dataset, evaluation)
     # files are read once for all cells that share them
     epochs = {(cell.fraction, cell.seed): 0 for cell in cells}
+    whole = 0
     if args.epochs:
+        gpus = max(args.gpus_per_run or 1, 1)
+        whole = epoch_length(base.train_dataloader, 1, gpus)
         for fraction, seed in epochs:
             # with --keep-rest all images are passed over
-            epochs[fraction, seed] = epoch_length(
-                base.train_dataloader,
-                1 if args.keep_rest else fraction,
-                seed=seed,
-                stratify=args.stratify,
-            )
-    configs = {
-        cell: make_config(base, cell, args, epochs[cell.fraction, cell.seed], used)
-        for cell in cells
-    }
-    trained_on = {sha256(p) for p in annotation_files(base.train_dataloader.dataset)}
-    for file in used:
-        if file['sha256'] in trained_on:
-            raise ValueError(f'{file["file"]} is both trained and evaluated on')
-    check_split(args, used)
+            epochs[fraction, seed] = whole
+            if fraction < 1 and not args.keep_rest:
+                epochs[fraction, seed] = epoch_length(
+                    base.train_dataloader,
+                    fraction,
+                    gpus,
+                    seed=seed,
+                    stratify=args.stratify,
+                )
+    configs = {}
+    for cell in cells:
+        epoch = epochs[cell.fraction, cell.seed]
+        configs[cell] = make_config(base, cell, args, epoch, whole, trained, used)
     if args.allow_selected_split:
         for cfg in configs.values():
             cfg.custom_hooks[-1]['info']['selected_split'] = True
@@ -565,8 +710,9 @@ def plan(args: argparse.Namespace) -> dict[Cell, Config]:
             'annotation file; use another --study, or move them away to start them '
             'anew: ' + ', '.join(stale)
         )
-    study = Path(args.study)
-    write_json(study / 'study.json', dict(purpose=args.purpose, evaluated_on=used))
+    # all that it has ever evaluated on: what was chosen on stays known
+    record['evaluated_on'] += [f for f in used if f not in record['evaluated_on']]
+    write_json(Path(args.study, 'study.json'), record)
     return configs
 
 
@@ -634,7 +780,7 @@ def run(args: argparse.Namespace) -> int:
         path = study / 'configs' / f'{cell.name}.py'
         path.parent.mkdir(parents=True, exist_ok=True)
         cfg.dump(path)
-        if not Path(cfg.custom_hooks[-1]['out_file']).is_file():
+        if not _result_of(cfg).is_file():
             todo.append((cell, path, cfg))
     print(f'{len(configs)} runs, {len(configs) - len(todo)} of them done', flush=True)
     if args.print_commands:
@@ -655,7 +801,11 @@ def run(args: argparse.Namespace) -> int:
                 number, cell, path, cfg = waiting.get_nowait()
             except queue.Empty:
                 return
-            line = train(cell, path, cfg, slot)
+            try:
+                line = train(cell, path, cfg, slot)
+            except (OSError, ValueError) as error:
+                failed.append(cell.name)
+                line = f'FAILED: {error}'
             if not stopping.is_set():
                 print(f'[{number}/{len(todo)}] {cell.name}: {line}', flush=True)
 
@@ -663,7 +813,7 @@ def run(args: argparse.Namespace) -> int:
         work_dir = Path(cfg.work_dir)
         work_dir.mkdir(parents=True, exist_ok=True)
         log = work_dir / 'output.log'
-        out = Path(cfg.custom_hooks[-1]['out_file'])
+        out = _result_of(cfg)
         started = time.monotonic()
         with log.open('a') as output, (work_dir / 'lock').open('w') as lock:
             try:
@@ -678,6 +828,8 @@ def run(args: argparse.Namespace) -> int:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env=environment(slot, args),
+                # the run holds the lock, too, should this process be killed
+                pass_fds=(lock.fileno(),),
             )
             running.add(process)
             status = process.wait()
@@ -701,13 +853,16 @@ def run(args: argparse.Namespace) -> int:
     for thread in threads:
         thread.start()
     try:
-        for thread in threads:
-            while thread.is_alive():
-                thread.join(0.2)
+        with _terminate_as_interrupt():
+            for thread in threads:
+                while thread.is_alive():
+                    thread.join(0.2)
     except KeyboardInterrupt:
         stopping.set()
         for process in list(running):
             process.terminate()
+        for process in list(running):
+            process.wait()
         print('stopped; the same command goes on from here', file=sys.stderr)
         return 130
     if failed:
@@ -716,7 +871,28 @@ def run(args: argparse.Namespace) -> int:
             'them again.',
             file=sys.stderr,
         )
-    return int(bool(failed))
+    left = [cell.name for cell, _, cfg in todo if not _result_of(cfg).is_file()]
+    left = [name for name in left if name not in failed]
+    if left:
+        print(f'{len(left)} runs are left to other processes', file=sys.stderr)
+    return int(bool(failed or left))
+
+
+def _result_of(cfg: Config) -> Path:
+    return Path(cfg.custom_hooks[-1]['out_file'])
+
+
+@contextmanager
+def _terminate_as_interrupt() -> Iterator[None]:
+    """Let SIGTERM, as of a batch system, stop the runs as Ctrl-C does."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def report(args: argparse.Namespace) -> int:
@@ -768,8 +944,8 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         '--equal-compute',
         type=int,
         metavar='N',
-        help='iterations (epochs, with --epochs) that the pretraining took, which '
-        'the control gets on top',
+        help='iterations (with --epochs: passes over all images) that the pretraining '
+        'took, which the control gets on top',
     )
     sub.add_argument('--modes', nargs='+', choices=MODES, default=['full'])
     sub.add_argument(

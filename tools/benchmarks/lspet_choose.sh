@@ -31,7 +31,9 @@ options() { # VARIANT
 
 for variant in "${@:-default}"; do
   folder=work_dirs/choose/$variant
-  mapfile -t changed < <(options "$variant")
+  found=$(options "$variant") # a misspelt one ends the script
+  changed=()
+  [ -z "$found" ] || mapfile -t changed <<< "$found"
   if [ ! -f "$folder/backbone.pth" ]; then
     python "$root/tools/train.py" "$base" --work-dir "$folder" --resume \
       --cfg-options train_dataloader.num_workers=1 val_dataloader.num_workers=1 \

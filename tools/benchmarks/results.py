@@ -66,6 +66,7 @@ BLOCK = _block('table', '(?P<metrics>[^>]*?)')
 STUDY_BLOCK = _block('study', r'(?P<metric>\S+)')
 MODELS_BLOCK = _block('models', '(?P<metrics>[^>]*?)')
 MODES = ('full', 'few-layer', 'frozen')
+LATER = ('recipe_sha256', 'trained_on')
 
 
 def collect(work_dir: str, label: str) -> dict:
@@ -82,7 +83,7 @@ def collect(work_dir: str, label: str) -> dict:
 
     Raises:
         FileNotFoundError: If the folder holds no log or config.
-        ValueError: If nothing was validated.
+        ValueError: If nothing was validated, or the number of processes changed.
     """
     folder = Path(work_dir)
     logs = sorted(folder.glob('*/vis_data/scalars.json'))
@@ -107,7 +108,7 @@ def collect(work_dir: str, label: str) -> dict:
         seed=meta['seed'],
         epochs=meta['epoch'],
         iterations=meta['iter'],
-        images=meta['iter'] * cfg.train_dataloader.batch_size,
+        images=meta['iter'] * cfg.train_dataloader.batch_size * _processes(folder),
         seconds_per_iteration=round(sum(times) / len(times), 3),
         mmengine=meta['mmengine_version'],
         torch=torch.__version__,
@@ -117,6 +118,23 @@ def collect(work_dir: str, label: str) -> dict:
             for line in curve
         ],
     )
+
+
+def _processes(folder: Path) -> int:
+    """Return how many processes trained, as MMEngine's log says."""
+    found = [
+        int(number)
+        for log in folder.glob('*/*.log')
+        for number in re.findall(
+            r'^ *GPU number: (\d+)$', log.read_text(), re.MULTILINE
+        )
+    ]
+    if len(set(found)) > 1:
+        raise ValueError(
+            f'{folder} was trained by {" and ".join(map(str, sorted(set(found))))} '
+            'processes by turns, so the number of images is not known'
+        )
+    return found[0] if found else 1
 
 
 def scale_of(runs: Iterable[dict], metric: str) -> int:
@@ -237,7 +255,7 @@ def read_study(folder: Path) -> list[dict]:
     Raises:
         FileNotFoundError: If the folder holds no json file.
         ValueError: If a file is no such result, or is of another network, data
-            set or purpose than the others.
+            set, purpose, recipe or length than the others.
     """
     files = sorted(folder.glob('*.json'))
     if not files:
@@ -248,12 +266,25 @@ def read_study(folder: Path) -> list[dict]:
         if 'fraction' not in run.get('info', {}):
             raise ValueError(f'{file} is no result of label_efficiency.py')
         runs.append(run)
-        for key in ('config', 'evaluated_on', 'purpose'):
-            if run['info'][key] != runs[0]['info'][key]:
+        for key in ('config', 'evaluated_on', 'purpose', 'recipe_sha256', 'trained_on'):
+            # early results have no recipe_sha256 and trained_on
+            first, value = runs[0]['info'].get(key), run['info'].get(key)
+            if value != first and not (key in LATER and None in (value, first)):
                 raise ValueError(
-                    f'{file} has {key}={run["info"][key]!r}, but {files[0]} has '
-                    f'{runs[0]["info"][key]!r}; they cannot share a table'
+                    f'{file} has {key}={value!r}, but {files[0]} has {first!r}; they '
+                    'cannot share a table'
                 )
+    lengths: dict[tuple, int] = {}
+    for file, run in zip(files, runs, strict=True):
+        info = run['info']
+        if info['init'].endswith('-equal-compute'):
+            continue
+        place = info['mode'], info['fraction'], run['seed']
+        if lengths.setdefault(place, run['iterations']) != run['iterations']:
+            raise ValueError(
+                f'{file} has {run["iterations"]} iterations, but others of its seed '
+                f'and fraction have {lengths[place]}; they cannot share a table'
+            )
     return runs
 
 
@@ -409,18 +440,21 @@ def study_table(summary: dict) -> str:
             for row in rows
         )
 
+    def number(count: int) -> str:
+        return '' if count == counts[-1] else f' (n = {count})'
+
     def value(cell: dict | None) -> str:
         if cell is None:
             return '-'
         spread = '' if cell['sd'] is None else f' ± {cell["sd"]:.1f}'
-        return f'{cell["mean"]:.1f}{spread}'
+        return f'{cell["mean"]:.1f}{spread}{number(len(cell["values"]))}'
 
     def difference(cell: dict | None) -> str:
         if cell is None or cell['difference'] is None:
             return '-'
         ends = cell['interval']
         ends = '' if ends is None else f' [{ends[0]:+.1f}, {ends[1]:+.1f}]'
-        return f'{cell["difference"]:+.1f}{ends}'
+        return f'{cell["difference"]:+.1f}{ends}{number(cell["pairs"])}'
 
     others = [row for row in summary['rows'] if row['init'] != summary['baseline']]
     return (
