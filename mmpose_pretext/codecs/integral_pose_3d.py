@@ -134,6 +134,12 @@ class IntegralPose3D(BaseKeypointCodec):
         if keypoints_visible is not None:
             visible = keypoints_visible[0].astype(np.float32)
             if visible.ndim == 2:
+                if keypoints_cam is not None:
+                    raise ValueError(
+                        f'keypoints were reordered by KeypointConverter ({img_path}), '
+                        'but not keypoints_cam, so depths would be those of other '
+                        'keypoints; it is for data without poses in 3D'
+                    )
                 visible, weight = visible.T
         points = np.zeros((num_keypoints, 3), dtype=np.float32)
         points[:, :2] = keypoints[0, :, :2]

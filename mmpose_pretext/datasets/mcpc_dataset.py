@@ -111,8 +111,9 @@ class MCPCDataset(BaseCocoStyleDataset):
             raw_data_info: ``raw_ann_info`` and ``raw_img_info``, of the json.
 
         Returns:
-            The person as the parent class gives it, with ``depths`` of shape (1,) and
-            its box as ``segmentation``; None without a box or keypoints.
+            The person as the parent class gives it, with ``depths`` of shape (1,),
+            ``keypoint_depths`` of shape (1, K), and its box as ``segmentation``; None
+            without a box or keypoints.
 
         Raises:
             ValueError: If keypoints are not finite or not K.
@@ -132,6 +133,15 @@ class MCPCDataset(BaseCocoStyleDataset):
         info['segmentation'] = [[x1, y1, x2, y1, x2, y2, x1, y2]]
         depth = raw_data_info['raw_ann_info'].get('depth')
         info['depths'] = np.array([depth], dtype=np.float32)  # None becomes NaN
+        depths = raw_data_info['raw_ann_info'].get('keypoint_depths')
+        if depths is None:
+            depths = [None] * num_keypoints
+        if len(depths) != num_keypoints:
+            raise ValueError(
+                f'annotation {info["id"]} has {len(depths)} keypoint_depths, but the '
+                f'metainfo has {num_keypoints} keypoints'
+            )
+        info['keypoint_depths'] = np.array([depths], dtype=np.float32)
         return info
 
     def _get_bottomup_data_infos(

@@ -91,7 +91,7 @@ class RelativeDepthAccuracy(BaseMetric):
                 result['between'], counts = _in_order(depths, known, i, j)
                 result['gap'] = np.abs(known[i] - known[j])[counts]
                 result['labelled'] = labelled[i, j][counts]
-            if 'keypoint_depths' in true:
+            if 'keypoint_depths' in true and 'keypoint_depths' in predicted:
                 i, j = np.triu_indices(visible.shape[1], 1)
                 known = np.where(visible, to_numpy(true['keypoint_depths']), np.nan)
                 depths = to_numpy(predicted['keypoint_depths'])

@@ -34,9 +34,12 @@ def draw_pose_3d(
             keypoint_scores=predicted.keypoint_scores,
         )
     )
-    if 'keypoints_cam' in true:
+    draw_true = 'keypoints_cam' in true and bool(true.keypoints_cam_visible[0, root])
+    if draw_true:
+        target = _upright(true.keypoints_cam, root)
+        target[true.keypoints_cam_visible == 0] = np.nan  # which is not drawn
         poses.gt_instances = InstanceData(
-            lifting_target=_upright(true.keypoints_cam, root),
+            lifting_target=target,
             lifting_target_visible=true.keypoints_cam_visible,
         )
     scale = max(1, round(512 / max(img.shape[:2])))
@@ -58,7 +61,7 @@ def draw_pose_3d(
             img,
             poses,
             det_data_sample=places,
-            draw_gt='keypoints_cam' in true,
+            draw_gt=draw_true,
             convert_keypoint=False,
             kpt_thr=0.0,
         )

@@ -93,8 +93,12 @@ def test_keypoint_converter_gives_visibility_and_weight():
     visible = np.ones((1, 4, 2), dtype=np.float32)
     visible[0, 1, 1] = 0.5
     visible[0, 2, 0] = 0
-    weights = encode(keypoints_visible=visible)['keypoint_weights'][0]
-    np.testing.assert_array_equal(weights, [[1] * 3, [0.5] * 3, [0] * 3, [1] * 3])
+    weights = encode(keypoints_visible=visible, keypoints_cam=None)['keypoint_weights']
+    expected = [[1, 1, 0], [0.5, 0.5, 0], [0] * 3, [1, 1, 0]]
+    np.testing.assert_array_equal(weights[0], expected)
+    # it reorders keypoints only, so z would be that of others
+    with pytest.raises(ValueError, match='reordered by KeypointConverter'):
+        encode(keypoints_visible=visible)
 
 
 def test_pose_without_root_has_no_depth():

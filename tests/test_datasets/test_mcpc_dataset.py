@@ -45,7 +45,7 @@ def content():
         annotations=[
             person(11, 1, x=10),
             person(21, 2),  # images' people are not always together
-            person(12, 1, x=30, depth=4.5),
+            person(12, 1, x=30, depth=4.5, keypoint_depths=[None] * 18 + [4.25]),
             person(13, 1, x=50, v=0),
             person(14, 1, x=70),
         ],
@@ -78,6 +78,9 @@ def test_sample(build):
     assert sample['depths'].shape == (4,)
     assert sample['depths'][1] == 4.5
     assert np.isnan(sample['depths'][[0, 2, 3]]).all()
+    assert sample['keypoint_depths'].shape == (4, 19)
+    assert np.argwhere(np.isfinite(sample['keypoint_depths'])).tolist() == [[1, 18]]
+    assert sample['keypoint_depths'][1, 18] == 4.25
     assert sample['keypoints_labelled'].tolist() == [1] * 17 + [0] * 2
     types = [
         sample[key].dtype.name
@@ -176,6 +179,7 @@ def test_other_layouts_are_matched_by_name(build, content):
     )
     for annotation in content['annotations']:
         annotation['keypoints'] = annotation['keypoints'][:9]
+        annotation.pop('keypoint_depths', None)
     sample = build(metainfo=metainfo)[0]
     assert sample['keypoints_labelled'].tolist() == [0, 1, 1]
 

@@ -388,6 +388,24 @@ def test_missing_validation_images_are_said(data, run, load):
     name = 'crowdpose/images/000002.jpg'
     assert f'left out of crowdpose test: 1 image missing: {name}' in out
     assert load()['images'] == []  # it is the other one
+    assert 'Copies of them under other names cannot be kept out' in out
+
+
+def test_images_that_were_missing_are_looked_for_again(data, run, load):
+    """Else a copy of a validation image could get into training."""
+    data.add('coco', n1=1).add('coco', 'val', n3=3).add('crowdpose', n13=3, n14=4)
+    images = data.root / 'crowdpose/images', data.root / 'coco/val2017'
+    for folder in images:
+        folder.rename(folder.with_suffix('.later'))
+    images[1].mkdir()  # half unpacked
+    data.images('coco/val2017', {9: 9})
+    assert run()[0] == 1
+    images[1].with_suffix('.later').rename(images[1].with_suffix('.now'))
+    for path in images[1].with_suffix('.now').iterdir():
+        path.rename(images[1] / path.name)
+    images[0].with_suffix('.later').rename(images[0])
+    assert run()[0] == 0
+    assert names(load()) == ['coco/train2017/000001.jpg', 'crowdpose/images/000014.jpg']
 
 
 def test_images_are_decoded_only_if_sources_share_some(data, run, tool, monkeypatch):

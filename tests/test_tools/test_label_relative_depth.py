@@ -30,6 +30,12 @@ def test_synthetic_people(tool, source, tmp_path, capsys):
     depths = np.concatenate([sample['depths'] for sample in dataset])
     by_image = sorted(before['annotations'], key=lambda a: a['image_id'])
     np.testing.assert_allclose(depths, [a['root_depth'] / 1000 for a in by_image])
+    names = content['categories'][0]['keypoints']
+    joints = content['categories'][0]['keypoints_3d']
+    knees = [a['keypoints_3d'][joints.index('left_knee')][2] for a in by_image]
+    depths = np.concatenate([sample['keypoint_depths'] for sample in dataset])
+    np.testing.assert_allclose(depths[:, names.index('left_knee')] * 1000, knees, 1e-4)
+    assert np.isnan(depths[:, names.index('left_ear')]).all()  # not in the 3D pose
     right = []
     for sample in dataset:
         i, j = sample['depth_pairs'].T
@@ -48,7 +54,7 @@ def test_synthetic_people(tool, source, tmp_path, capsys):
     for image in content['images']:
         del image['pairs']
     for annotation in content['annotations']:
-        for key in ('scale', 'scale_confidence', 'depth'):
+        for key in ('scale', 'scale_confidence', 'depth', 'keypoint_depths'):
             del annotation[key]
     assert content == before
 
@@ -87,7 +93,7 @@ def test_who_is_no_person(tool):
         person(6, 50, image_id=7),
     ]
     content = dict(
-        images=[dict(id=2), dict(id=1)],
+        images=[dict(id=2, width=9, height=9), dict(id=1, width=9, height=9)],
         annotations=[person(8, 20), *others, person(7, 40)],
         categories=[dict(id=2), dict(id=1, keypoints=names)],
     )
@@ -99,6 +105,9 @@ def test_who_is_no_person(tool):
     assert content['images'][1]['pairs'][0][:3] == [8, 7, 1]
     first, last = content['annotations'][0], content['annotations'][-1]
     assert last['scale'] == pytest.approx(2 * first['scale'], abs=1e-2)
+    # from the keypoints, for datasets need one
+    assert first['bbox'] == [9, 9, 1, 60]
+    assert first['area'] == 60
 
 
 @pytest.mark.parametrize(
@@ -106,6 +115,10 @@ def test_who_is_no_person(tool):
     [
         (lambda c: c.pop('images'), 'needs the lists images, annotations, categories'),
         (lambda c: c['categories'][0].pop('keypoints'), 'no category has keypoints'),
+        (
+            lambda c: c['images'][1].pop('width'),
+            'image 1 (train_000001.jpg) has no width',
+        ),
         (lambda c: c['annotations'][2]['keypoints'].pop(), 'annotation 2 must be 17'),
         (
             lambda c: c['annotations'][2]['keypoints'].__setitem__(3, math.nan),

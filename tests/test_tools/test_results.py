@@ -1,5 +1,6 @@
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,24 @@ def test_collect_and_table(tool, demo_dir, tmp_path):
     text = readme.read_text()
     assert tool.main(['tables', str(readme)]) == 0
     assert readme.read_text() == text
+
+
+def test_images_of_several_gpus(tool, demo_dir, tmp_path, capsys):
+    work_dir = tmp_path / 'run'
+    shutil.copytree(demo_dir / 'work_dirs' / POSE, work_dir)
+    (log,) = work_dir.glob('*/*.log')
+    text = log.read_text()
+    assert text.count('GPU number: 1\n') == 1
+    log.write_text(text.replace('GPU number: 1\n', 'GPU number: 8\n'))
+    out = tmp_path / '1.json'
+    assert tool.main(['collect', str(work_dir), str(out), '--label', 'a run']) == 0
+    assert json.loads(out.read_text())['images'] == 8 * 4
+    resumed = log.parent.with_name('later')
+    resumed.mkdir()
+    (resumed / 'later.log').write_text(text)
+    argv = ['collect', str(work_dir), str(tmp_path / '2.json'), '--label', 'a run']
+    assert tool.main(argv) == 1
+    assert 'trained by 1 and 8 processes' in capsys.readouterr().err
 
 
 def test_refusals(tool, demo_dir, tmp_path, capsys):

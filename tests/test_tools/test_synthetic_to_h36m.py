@@ -52,6 +52,21 @@ def test_files_are_kept(tool, source, tmp_path, capsys):
     assert tool.main([*arguments, '--force']) == 0
 
 
+def test_links_of_another_split_are_kept(tool, source, tmp_path, capsys):
+    other = make_dataset(tmp_path, 3, SceneConfig((96, 96), (1, 2)), split='val')
+    arguments = ['--link-images', str(tmp_path / 'links')]
+    assert tool.main([str(source), str(tmp_path / 'train.npz'), *arguments]) == 0
+    before = {path: path.resolve() for path in (tmp_path / 'links').iterdir()}
+    arguments = [str(other), str(tmp_path / 'val.npz'), *arguments]
+    assert tool.main(arguments) == 1
+    assert 'use another --subject' in capsys.readouterr().err
+    assert all(path.resolve() == image for path, image in before.items())
+    assert not (tmp_path / 'val.npz').exists()
+    assert tool.main([*arguments, '--force']) == 0
+    links = [path.resolve() for path in (tmp_path / 'links').iterdir()]
+    assert any('val_' in image.name for image in links)
+
+
 def test_missing(tool, tmp_path, capsys):
     assert tool.main([str(tmp_path / 'no.json'), str(tmp_path / 'a.npz')]) == 1
     assert 'does not exist' in capsys.readouterr().err

@@ -228,7 +228,7 @@ def evaluate(cfg: Config, pose: str, seed: int) -> tuple[dict, list[str]]:
         images=images,
         metrics={name: float(value) for name, value in values.items()},
         info=dict(
-            evaluated_on=label_efficiency.evaluated_on(cfg.test_dataloader.dataset)
+            evaluated_on=label_efficiency.hashed_files(cfg.test_dataloader.dataset)
         ),
         git=git_state(Path(__file__).parent),
     )

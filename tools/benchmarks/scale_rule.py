@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from label_efficiency import evaluated_on
+from label_efficiency import hashed_files
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmpose.registry import DATASETS, METRICS
@@ -42,11 +42,10 @@ def run(args: argparse.Namespace) -> None:
             )
         # people whose scale is not known are in no order
         depths = np.array([-s if s else np.nan for s in scales], dtype=float)
-        keypoint_depths = np.full(sample.gt_instances.keypoints.shape[:2], np.nan)
-        predicted = dict(depths=depths, keypoint_depths=keypoint_depths)
+        predicted = dict(depths=depths)  # one a person, none of its keypoints
         metric.process({}, [dict(sample.to_dict(), pred_instances=predicted)])
     metrics = metric.evaluate(len(dataset))
-    used = evaluated_on(cfg.test_dataloader.dataset)
+    used = hashed_files(cfg.test_dataloader.dataset)
     write_json(args.out, dict(metrics=metrics, info=dict(evaluated_on=used)))
     for name, value in metrics.items():
         print(f'{name}: {value:.4f}')

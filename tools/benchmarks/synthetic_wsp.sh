@@ -7,8 +7,10 @@
 #   bash tools/benchmarks/synthetic_wsp.sh poses [INIT ...]
 # Methods: wsp, heatmap, shuffled. Inits: these, scratch, and hsjp with HSJP=BACKBONE.pth.
 # Default: all. In the environment: SEEDS (0 1 2), ITERATIONS (1000 of pretraining, 400 of
-# poses), FRACTIONS (0.01 0.05 0.25 1), JOBS (1), and PURPOSE (report; choose evaluates on
-# the val set and copies nothing).
+# poses), EQUAL_COMPUTE (500: iterations of poses that see as many images as a
+# pretraining, on top for scratch-equal-compute, which comes with scratch), FRACTIONS
+# (0.01 0.05 0.25 1), JOBS (1), and PURPOSE (report; choose evaluates on the val set and
+# copies nothing).
 set -euo pipefail
 step=$1
 shift
@@ -20,13 +22,13 @@ work=work_dirs/wsp_$purpose
 tail=res18_1xb16-8e_synthetic-128x128.py
 workers="train_dataloader.num_workers=1 val_dataloader.num_workers=1 test_dataloader.num_workers=1"
 
-benchmark() { # CONFIG STUDY ITERATIONS [OPTIONS OF label_efficiency.py ...]
-  local config=$1 study=$2 iterations=$3
-  shift 3
+benchmark() { # CONFIG STUDY ITERATIONS CONFIG_OPTIONS [OPTIONS OF label_efficiency.py ...]
+  local config=$1 study=$2 iterations=$3 options=$4
+  shift 4
   # shellcheck disable=SC2086
   python "$root/tools/benchmarks/label_efficiency.py" run "$config" --study "$study" \
     --purpose "$purpose" --iterations "$iterations" --evaluations 2 \
-    --jobs "${JOBS:-1}" "$@" --cfg-options $workers
+    --jobs "${JOBS:-1}" "$@" --cfg-options $workers $options
 }
 
 publish() { # STUDY NAME
@@ -41,12 +43,15 @@ case $step in
     for method; do
       config=$wsp/benchmarks/wsp-${method}_$tail
       [ "$method" != wsp ] || config=$wsp/wsp_$tail
-      study=$work/pretraining/$method
-      # shellcheck disable=SC2086
-      benchmark "$config" "$study" "${ITERATIONS:-1000}" --init scratch --fractions 1 \
-        --seeds ${SEEDS:-0 1 2} --keep-checkpoints
-      publish "$study" "pretraining/2_$method"
-      for run in "$study"/runs/*; do
+      for seed in ${SEEDS:-0 1 2}; do
+        study=$work/pretraining/$method-$seed options=
+        # another shuffle, or the spread over seeds would not have it
+        [ "$method" != shuffled ] ||
+          options=train_dataloader.dataset.shuffle_relations=$seed
+        benchmark "$config" "$study" "${ITERATIONS:-1000}" "$options" --init scratch \
+          --fractions 1 --seeds "$seed" --keep-checkpoints
+        publish "$study" "pretraining/2_$method"
+        run=$study/runs/scratch_100pct_seed$seed
         [ -e "$run/backbone.pth" ] || python "$root/tools/model_converters/extract_backbone.py" \
           "$run/$(basename "$(cat "$run/last_checkpoint")")" "$run/backbone.pth" --with-deconv
       done
@@ -57,13 +62,13 @@ case $step in
     for seed in ${SEEDS:-0 1 2}; do
       for init; do
         case $init in
-          scratch) weights=scratch ;;
+          scratch) weights="scratch --equal-compute ${EQUAL_COMPUTE:-500}" ;;
           hsjp) weights=hsjp=$HSJP ;;
-          *) weights=$init=$work/pretraining/$init/runs/scratch_100pct_seed$seed/backbone.pth ;;
+          *) weights=$init=$work/pretraining/$init-$seed/runs/scratch_100pct_seed$seed/backbone.pth ;;
         esac
         # shellcheck disable=SC2086
         benchmark "$wsp/benchmarks/integral-pose3d_res18_scratch_1xb32-20e_synthetic-128x128.py" \
-          "$work/poses" "${ITERATIONS:-400}" --init "$weights" \
+          "$work/poses" "${ITERATIONS:-400}" "" --init $weights \
           --fractions ${FRACTIONS:-0.01 0.05 0.25 1} --seeds "$seed"
         publish "$work/poses" poses
       done

@@ -594,6 +594,15 @@ def read_part(part: Part, folder: Path, progress: Progress) -> tuple[Path, dict]
             'there, or move the annotation file away'
         )
     entry = dict(settings=settings, counts=log.counts, names=log.names)
+    lost = log.counts['image missing'] + log.counts['image unreadable']
+    if lost:  # not done: they are looked for again the next time
+        if part.split != 'train' and part.with_hash:
+            progress.print(
+                f'WARNING: {lost} images of {part.source} {part.split} are missing or '
+                'unreadable. Copies of them under other names cannot be kept out of '
+                'training; complete the images and run this again'
+            )
+        return out, entry
     partial = done.with_suffix('.partial')
     partial.write_text(json.dumps(entry))
     partial.replace(done)

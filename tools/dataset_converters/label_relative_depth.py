@@ -38,9 +38,12 @@ def add_labels(
     Returns:
         Numbers of images, people, usable people and pairs.
 
+    A person without a box gets that of the visible keypoints. Where the category has
+    ``keypoints_3d``, people get ``keypoint_depths``: z in metres of each keypoint.
+
     Raises:
-        ValueError: If the content is of another form, or keypoints are not finite or
-            not as many as the category has.
+        ValueError: If the content is of another form, keypoints are not finite or not
+            as many as the category has, or an image has no size.
     """
     lists = ('images', 'annotations', 'categories')
     if not isinstance(content, dict) or not all(
@@ -66,8 +69,17 @@ def add_labels(
                 f'x, y, v, all finite, but got {annotation["keypoints"]}'
             )
         groups[annotation['image_id']].append((annotation, points.reshape(shape)))
+    for image in content['images']:
+        if not image.get('width') or not image.get('height'):
+            raise ValueError(
+                f'image {image["id"]} ({image.get("file_name")}) has no width and '
+                'height, in pixels, which training needs'
+            )
     groups = [groups[image['id']] for image in content['images']]
     people = [person for group in groups for person, _ in group]
+    for group in groups:
+        for annotation, keypoints in group:
+            _complete(annotation, keypoints, category)
     points = np.array([p for group in groups for _, p in group]).reshape(-1, *shape)
     counts = [len(group) for group in groups]
     labels = label_people(
@@ -93,6 +105,22 @@ def add_labels(
         usable=int(np.count_nonzero(labels.usable)),
         pairs=sum(map(len, labels.pairs)),
     )
+
+
+def _complete(annotation: dict, points: np.ndarray, category: dict) -> None:
+    """Add a box, which datasets need, and the true depths, if they are known."""
+    seen = points[points[:, 2] > 0, :2]
+    if not annotation.get('bbox') and len(seen):
+        low, size = seen.min(axis=0), np.maximum(np.ptp(seen, axis=0), 1)
+        annotation['bbox'] = np.concatenate([low, size]).tolist()
+        annotation.setdefault('area', float(size.prod()))
+    names = category.get('keypoints_3d')
+    if names and 'keypoints_3d' in annotation:
+        depths = {
+            name: z / 1000
+            for name, (*_, z) in zip(names, annotation['keypoints_3d'], strict=True)
+        }
+        annotation['keypoint_depths'] = [depths.get(k) for k in category['keypoints']]
 
 
 def run(args: argparse.Namespace) -> None:

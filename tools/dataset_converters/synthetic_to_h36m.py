@@ -54,8 +54,16 @@ def convert(args: argparse.Namespace) -> int:
         if args.link_images:
             link = args.link_images / names[-1]
             link.parent.mkdir(parents=True, exist_ok=True)
+            target = Path(person['img_path']).resolve()
+            if link.is_symlink() and link.resolve() != target:
+                if not args.force:
+                    raise FileExistsError(
+                        f'{link} links to {link.resolve()}, not to {target}; use '
+                        'another --subject or folder for each split (--force replaces)'
+                    )
+                link.unlink()
             if not link.is_symlink():
-                link.symlink_to(Path(person['img_path']).resolve())
+                link.symlink_to(target)
     boxes = np.array(boxes)
     arrays = dict(
         imgname=np.array(names),

@@ -42,6 +42,9 @@ def run(args: argparse.Namespace) -> None:
         picture = draw_pose_3d(img, sample, dataset.metainfo, root)
         save_picture(path, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
         true = sample.gt_instances
+        if not true.keypoints_cam_visible[0, root]:
+            print(f'{path}: the root is not labelled')
+            continue
         errors = joint_errors(
             sample.pred_instances.keypoints,
             true.keypoints_cam,

@@ -100,7 +100,10 @@ class TopdownPose3DEstimator(TopdownPoseEstimator):
             predicted.keypoints = np.concatenate(
                 [(pixels - principal_pt) / focal * (depth + z), depth + z], axis=-1
             ).astype(np.float32)
-            predicted.root_depths = np.array([depth], dtype=np.float32)
+            if self.root_depth == 'predicted':
+                predicted.root_depths = np.array([depth], dtype=np.float32)
+            elif 'root_depths' in predicted:  # nothing to be judged
+                del predicted.root_depths
         return samples
 
     def _intrinsics(self, sample: PoseDataSample) -> tuple[np.ndarray, np.ndarray]:
