@@ -289,6 +289,21 @@ def test_combined_datasets_are_wrapped_inside(tool):
     assert tool.annotation_files(wrapped) == [Path('r/a.json'), Path('b')]
 
 
+def test_files_of_samples_and_of_their_evaluation(tool, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ('root/a.json', 'boxes.json', 'root/own.json', 'instances.json'):
+        Path(name).parent.mkdir(exist_ok=True)
+        Path(name).write_text(name)
+    evaluator = [dict(type='PCKAccuracy'), dict(ann_file='root/a.json')]
+    for boxes, path in (('boxes.json', 'boxes.json'), ('own.json', 'root/own.json')):
+        dataset = dict(data_root='root', ann_file='a.json', bbox_file=boxes)
+        found = tool.hashed_files(dict(dataset=dataset), evaluator)
+        assert [file['file'] for file in found] == ['root/a.json', path]
+    found = tool.hashed_files(dataset, dict(ann_file='instances.json'))
+    assert found[-1]['file'] == 'instances.json'
+    assert found[-1]['sha256'] == tool.sha256('instances.json')
+
+
 def test_refused_before_anything_runs(tool, folder, capsys, monkeypatch):
     torch.save(dict(state_dict={'backbone.conv1.weight': torch.zeros(1)}), 'bad.pth')
     iterations = ['--iterations', '10']

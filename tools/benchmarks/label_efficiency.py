@@ -478,7 +478,10 @@ def hashed_files(dataset: dict, evaluator: dict | list | None = None) -> list[di
     paths = annotation_files(dataset)
     for part in _parts(dataset):
         if part.get('bbox_file'):
-            paths.append(Path(part.get('data_root') or '', part['bbox_file']))
+            # MMPose's datasets do not look for it in their data_root
+            path = Path(part['bbox_file'])
+            below = Path(part.get('data_root') or '', path)
+            paths.append(below if below.is_file() else path)
     metrics = evaluator if isinstance(evaluator, (list, tuple)) else [evaluator or {}]
     paths += [Path(m['ann_file']) for m in metrics if m.get('ann_file')]
     return [dict(file=str(path), sha256=sha256(path)) for path in dict.fromkeys(paths)]
