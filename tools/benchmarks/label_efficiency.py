@@ -446,13 +446,18 @@ def _content(cfg: Config) -> dict:
     return content
 
 
+def processes_of(args: argparse.Namespace) -> int:
+    """Return how many processes train a run: one a GPU, or one on the CPU."""
+    return args.gpus_per_run or 1
+
+
 def recipe_hash(base: Config, args: argparse.Namespace) -> str:
     """Hash what all runs of a study must share, but for the annotation files."""
     content = _content(base)
     _leave_out_pretrained(content['model'])
     names = 'iterations', 'epochs', 'stratify', 'keep_rest', 'purpose'
     options = {name: getattr(args, name) for name in names}
-    options['gpus'] = max(args.gpus_per_run or 1, 1)
+    options['gpus'] = processes_of(args)
     text = json.dumps([content, options], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -685,7 +690,7 @@ def plan(args: argparse.Namespace) -> dict[Cell, Config]:
     epochs = {(cell.fraction, cell.seed): 0 for cell in cells}
     whole = 0
     if args.epochs:
-        gpus = max(args.gpus_per_run or 1, 1)
+        gpus = processes_of(args)
         whole = epoch_length(base.train_dataloader, 1, gpus)
         for fraction, seed in epochs:
             # with --keep-rest all images are passed over
@@ -763,7 +768,7 @@ def environment(slot: int, args: argparse.Namespace) -> dict[str, str]:
         cores = len(os.sched_getaffinity(0))
         env.setdefault('OMP_NUM_THREADS', str(max(cores // args.jobs, 1)))
     count = torch.cuda.device_count()
-    gpus = args.gpus_per_run or 1
+    gpus = processes_of(args)
     if count > 1 and args.jobs > 1:
         visible = env.get('CUDA_VISIBLE_DEVICES') or ','.join(map(str, range(count)))
         devices = visible.split(',')

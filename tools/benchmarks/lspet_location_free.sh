@@ -21,10 +21,14 @@ stock=$root/configs/hsjp/benchmarks/td-hm_res18_scratch_1xb32-14e_lspet-fit-128x
 purpose=${PURPOSE:-report}
 windows=train_dataloader.dataset.pipeline.2
 
+wanted() { # NAME
+  [ ${#rows[@]} -eq 0 ] || [[ " ${rows[*]} " == *" $1 "* ]]
+}
+
 row() { # NAME CONFIG [OPTIONS OF label_efficiency.py ...] [-- CONFIG OPTIONS ...]
   local name=$1 config=$2 init=(--init "hsjp=$backbone") more=()
   shift 2
-  if [ ${#rows[@]} -gt 0 ] && [[ " ${rows[*]} " != *" $name "* ]]; then return; fi
+  wanted "$name" || return 0
   while [ $# -gt 0 ] && [ "$1" != -- ]; do
     if [ "$1" = --scratch ]; then init=(--init scratch); else more+=("$1"); fi
     shift
@@ -43,9 +47,7 @@ row() { # NAME CONFIG [OPTIONS OF label_efficiency.py ...] [-- CONFIG OPTIONS ..
 }
 
 constant() { # NAME POSE
-  if [ "$purpose" != report ] || { [ ${#rows[@]} -gt 0 ] && [[ " ${rows[*]} " != *" $1 "* ]]; }; then
-    return
-  fi
+  [ "$purpose" = report ] && wanted "$1" || return 0
   mkdir -p "$configs/results/$table/$1"
   python "$root/tools/benchmarks/constant_pose.py" "$full" --pose "$2" --force \
     --out "$configs/results/$table/$1/0.json"

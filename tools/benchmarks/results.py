@@ -122,19 +122,19 @@ def collect(work_dir: str, label: str) -> dict:
 
 def _processes(folder: Path) -> int:
     """Return how many processes trained, as MMEngine's log says."""
-    found = [
+    found = {
         int(number)
         for log in folder.glob('*/*.log')
         for number in re.findall(
             r'^ *GPU number: (\d+)$', log.read_text(), re.MULTILINE
         )
-    ]
-    if len(set(found)) > 1:
+    }
+    if len(found) > 1:
         raise ValueError(
-            f'{folder} was trained by {" and ".join(map(str, sorted(set(found))))} '
+            f'{folder} was trained by {" and ".join(map(str, sorted(found)))} '
             'processes by turns, so the number of images is not known'
         )
-    return found[0] if found else 1
+    return found.pop() if found else 1
 
 
 def scale_of(runs: Iterable[dict], metric: str) -> int:

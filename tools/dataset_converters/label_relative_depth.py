@@ -29,6 +29,9 @@ def add_labels(
 ) -> Counter:
     """Add the labels to the content of a COCO-style json, in place.
 
+    A person without a box gets that of the visible keypoints. Where the category has
+    ``keypoints_3d``, people get ``keypoint_depths``: z in metres of each keypoint.
+
     Args:
         content: Dict with ``images``, ``annotations`` and ``categories``.
         tau: See :func:`mmpose_pretext.perspective.pair_labels`.
@@ -37,9 +40,6 @@ def add_labels(
 
     Returns:
         Numbers of images, people, usable people and pairs.
-
-    A person without a box gets that of the visible keypoints. Where the category has
-    ``keypoints_3d``, people get ``keypoint_depths``: z in metres of each keypoint.
 
     Raises:
         ValueError: If the content is of another form, keypoints are not finite or not
