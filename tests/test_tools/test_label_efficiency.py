@@ -442,13 +442,14 @@ def test_runs_survives_goes_on_and_reports(tool, folder, capsys, monkeypatch):
 
 
 def test_lock_outlives_a_tool_that_was_killed(tool, folder):
-    """And SIGTERM stops the training, too."""
+    """And SIGTERM stops the training and its workers, too."""
     script = folder / 'tool.py'
     script.write_text(
         'import sys\n'
         f'sys.path.insert(0, {str(Path(tool.__file__).parent)!r})\n'
         'import label_efficiency as tool\n'
-        "tool.command_of = lambda *_: ['sleep', '60.125']\n"
+        # a run and a worker of its data loader
+        "tool.command_of = lambda *_: ['bash', '-c', 'sleep 60.125 & wait']\n"
         'sys.exit(tool.main())\n'
     )
     argv = arguments('--iterations', '2', '--fractions', '1', '--seeds', '0')
@@ -471,8 +472,12 @@ def test_lock_outlives_a_tool_that_was_killed(tool, folder):
         (child,) = _children(process.pid)
         os.kill(process.pid, how)
         assert process.wait() == status
+        for _ in range(50):
+            if locked() == (how == signal.SIGKILL):
+                break
+            time.sleep(0.1)
         assert locked() == (how == signal.SIGKILL)
-    os.kill(child, signal.SIGTERM)
+    os.killpg(child, signal.SIGTERM)
 
 
 def _children(pid):

@@ -48,7 +48,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -838,6 +838,7 @@ def run(args: argparse.Namespace) -> int:
                 env=environment(slot, args),
                 # the run holds the lock, too, should this process be killed
                 pass_fds=(lock.fileno(),),
+                start_new_session=True,
             )
             running.add(process)
             status = process.wait()
@@ -868,7 +869,9 @@ def run(args: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         stopping.set()
         for process in list(running):
-            process.terminate()
+            with suppress(ProcessLookupError):
+                # with its data loaders' workers, which hold the lock as well
+                os.killpg(process.pid, signal.SIGTERM)
         for process in list(running):
             process.wait()
         print('stopped; the same command goes on from here', file=sys.stderr)
