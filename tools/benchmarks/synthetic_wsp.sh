@@ -9,8 +9,9 @@
 # Default: all. In the environment: SEEDS (0 1 2), ITERATIONS (1000 of pretraining, 400 of
 # poses), EQUAL_COMPUTE (500: iterations of poses that see as many images as a
 # pretraining, on top for scratch-equal-compute, which comes with scratch), FRACTIONS
-# (0.01 0.05 0.25 1), JOBS (1), and PURPOSE (report; choose evaluates on the val set and
-# copies nothing).
+# (0.01 0.05 0.25 1), JOBS (1), PURPOSE (report; choose evaluates on the val set and
+# copies nothing), and SIZE (128; 256 pretrains with images of 256x256, four times the
+# arithmetic, as a study of its own, from which no poses are fine-tuned).
 set -euo pipefail
 step=$1
 shift
@@ -19,7 +20,11 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 wsp=$root/configs/wsp
 purpose=${PURPOSE:-report}
 work=work_dirs/wsp_$purpose
-tail=res18_1xb16-8e_synthetic-128x128.py
+case ${SIZE:-128} in
+  128) tail=res18_1xb16-8e_synthetic-128x128.py suffix= ;;
+  256) tail=res18_1xb16-10e_synthetic-256x256.py suffix=-256x256 ;;
+  *) echo "synthetic_wsp.sh: SIZE is $SIZE; 128 or 256" >&2 && exit 2 ;;
+esac
 workers="train_dataloader.num_workers=1 val_dataloader.num_workers=1 test_dataloader.num_workers=1"
 
 benchmark() { # CONFIG STUDY ITERATIONS CONFIG_OPTIONS [OPTIONS OF label_efficiency.py ...]
@@ -44,13 +49,13 @@ case $step in
       config=$wsp/benchmarks/wsp-${method}_$tail
       [ "$method" != wsp ] || config=$wsp/wsp_$tail
       for seed in ${SEEDS:-0 1 2}; do
-        study=$work/pretraining/$method-$seed options=
+        study=$work/pretraining$suffix/$method-$seed options=
         # another shuffle, or the spread over seeds would not have it
         [ "$method" != shuffled ] ||
           options=train_dataloader.dataset.shuffle_relations=$seed
         benchmark "$config" "$study" "${ITERATIONS:-1000}" "$options" --init scratch \
           --fractions 1 --seeds "$seed" --keep-checkpoints
-        publish "$study" "pretraining/2_$method"
+        publish "$study" "pretraining$suffix/2_$method"
         run=$study/runs/scratch_100pct_seed$seed
         [ -e "$run/backbone.pth" ] || python "$root/tools/model_converters/extract_backbone.py" \
           "$run/$(basename "$(cat "$run/last_checkpoint")")" "$run/backbone.pth" --with-deconv
