@@ -23,14 +23,18 @@ grid() { # ROWS COLS
 
 options() { # VARIANT
   case $1 in
-    default | backbone) ;;
+    default) ;;
     stock) printf '%s\n' "$train.3.rotate_factor=80" "$train.3.scale_factor=[0.5,1.5]" ;;
     2x2 | 4x4 | 8x6) grid "${1%x*}" "${1#*x}" ;;
     gap) printf '%s\n' "+$train.5.gap=4" "+$train.5.jitter=3" "+$val.3.gap=4" ;;
     color) printf '%s\n' "+$train.5.color_jitter=0.3" ;;
     sigma2) printf '%s\n' model.head.decoder.sigma=2 "$train.6.encoder.sigma=2" ;;
-    24e) printf '%s\n' load_from=work_dirs/choose/default/backbone.pth \
-      train_cfg.max_epochs=16 param_scheduler.0.T_max=16 ;;
+    24e)
+      printf '%s\n' train_cfg.max_epochs=16 param_scheduler.0.T_max=16
+      # only where it begins: MMEngine would resume from load_from
+      [ -f work_dirs/choose/24e/last_checkpoint ] ||
+        printf '%s\n' resume=False load_from=work_dirs/choose/default/backbone.pth
+      ;;
     *) echo "unknown variant $1" >&2 && return 1 ;;
   esac
 }
