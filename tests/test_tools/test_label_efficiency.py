@@ -442,12 +442,13 @@ def test_runs_survives_goes_on_and_reports(tool, folder, capsys, monkeypatch):
 
 
 def test_lock_outlives_a_tool_that_was_killed(tool, folder):
-    """And SIGTERM stops the training and its workers, too."""
+    """And SIGTERM and SIGHUP stop the training and its workers, too."""
     script = folder / 'tool.py'
     script.write_text(
-        'import sys\n'
+        'import signal, sys\n'
         f'sys.path.insert(0, {str(Path(tool.__file__).parent)!r})\n'
         'import label_efficiency as tool\n'
+        'signal.signal(signal.SIGHUP, signal.SIG_DFL)\n'  # pytest under nohup
         # a run and a worker of its data loader
         "tool.command_of = lambda *_: ['bash', '-c', 'sleep 60.125 & wait']\n"
         'sys.exit(tool.main())\n'
@@ -464,7 +465,11 @@ def test_lock_outlives_a_tool_that_was_killed(tool, folder):
                 return True
         return False
 
-    for how, status in ((signal.SIGTERM, 130), (signal.SIGKILL, -signal.SIGKILL)):
+    for how, status in (
+        (signal.SIGTERM, 130),
+        (signal.SIGHUP, 130),
+        (signal.SIGKILL, -signal.SIGKILL),
+    ):
         process = subprocess.Popen([sys.executable, str(script), *argv])
         while not (lock.is_file() and locked()):
             assert process.poll() is None

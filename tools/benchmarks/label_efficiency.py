@@ -895,15 +895,24 @@ def _result_of(cfg: Config) -> Path:
 
 @contextmanager
 def _terminate_as_interrupt() -> Iterator[None]:
-    """Let SIGTERM, as of a batch system, stop the runs as Ctrl-C does."""
+    """Let SIGTERM and SIGHUP stop the runs as Ctrl-C does.
+
+    Batch systems send the one, a terminal that is closed the other; neither reaches
+    the runs, which are in sessions of their own. ``nohup`` ignores SIGHUP.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    numbers = signal.SIGTERM, signal.SIGHUP
+    before = {number: signal.getsignal(number) for number in numbers}
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def report(args: argparse.Namespace) -> int:
