@@ -442,15 +442,24 @@ def test_runs_survives_goes_on_and_reports(tool, folder, capsys, monkeypatch):
 
 
 def test_lock_outlives_a_tool_that_was_killed(tool, folder):
-    """And SIGTERM and SIGHUP stop the training and its workers, too."""
+    """And SIGTERM and SIGHUP stop the training and its workers, too.
+
+    Popen is slow here, so that the signals arrive while the run starts.
+    """
     script = folder / 'tool.py'
     script.write_text(
-        'import signal, sys\n'
+        'import signal, subprocess, sys, time\n'
         f'sys.path.insert(0, {str(Path(tool.__file__).parent)!r})\n'
         'import label_efficiency as tool\n'
         'signal.signal(signal.SIGHUP, signal.SIG_DFL)\n'  # pytest under nohup
         # a run and a worker of its data loader
-        "tool.command_of = lambda *_: ['bash', '-c', 'sleep 60.125 & wait']\n"
+        "code = 'sleep 60.125 & touch started; wait'\n"
+        "tool.command_of = lambda *_: ['bash', '-c', code]\n"
+        'class Popen(subprocess.Popen):\n'
+        '    def __init__(self, *args, **kwargs):\n'
+        '        super().__init__(*args, **kwargs)\n'
+        "        time.sleep(kwargs.get('start_new_session', 0))\n"
+        'subprocess.Popen = Popen\n'
         'sys.exit(tool.main())\n'
     )
     argv = arguments('--iterations', '2', '--fractions', '1', '--seeds', '0')
@@ -471,9 +480,11 @@ def test_lock_outlives_a_tool_that_was_killed(tool, folder):
         (signal.SIGKILL, -signal.SIGKILL),
     ):
         process = subprocess.Popen([sys.executable, str(script), *argv])
-        while not (lock.is_file() and locked()):
+        while not Path('started').exists():
             assert process.poll() is None
             time.sleep(0.1)
+        Path('started').unlink()
+        assert locked()
         (child,) = _children(process.pid)
         os.kill(process.pid, how)
         assert process.wait() == status

@@ -802,6 +802,8 @@ def run(args: argparse.Namespace) -> int:
     failed: list[str] = []
     running: set[subprocess.Popen] = set()
     stopping = threading.Event()
+    # held while a run starts: one that is not in running yet could not be stopped
+    starting = threading.Lock()
 
     def work(slot: int) -> None:
         while not stopping.is_set():
@@ -830,17 +832,20 @@ def run(args: argparse.Namespace) -> int:
                 return 'left to another process, which is running it'
             if out.is_file():
                 return 'done by another process in the meantime'
-            process = subprocess.Popen(
-                command_of(path, args),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                env=environment(slot, args),
-                # the run holds the lock, too, should this process be killed
-                pass_fds=(lock.fileno(),),
-                start_new_session=True,
-            )
-            running.add(process)
+            with starting:
+                if stopping.is_set():
+                    return 'not started'
+                process = subprocess.Popen(
+                    command_of(path, args),
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    env=environment(slot, args),
+                    # the run holds the lock, too, should this process be killed
+                    pass_fds=(lock.fileno(),),
+                    start_new_session=True,
+                )
+                running.add(process)
             status = process.wait()
             running.discard(process)
         if status or not out.is_file():
@@ -859,15 +864,16 @@ def run(args: argparse.Namespace) -> int:
         threading.Thread(target=work, args=(slot,), daemon=True)
         for slot in range(args.jobs)
     ]
-    for thread in threads:
-        thread.start()
     try:
         with _terminate_as_interrupt():
+            for thread in threads:
+                thread.start()
             for thread in threads:
                 while thread.is_alive():
                     thread.join(0.2)
     except KeyboardInterrupt:
-        stopping.set()
+        with starting:
+            stopping.set()
         for process in list(running):
             with suppress(ProcessLookupError):
                 # with its data loaders' workers, which hold the lock as well
