@@ -44,6 +44,15 @@ LOG_SCALE_SPREAD = 0.1
 Their heights have a spread of 5 % each, and the rest is foreshortening.
 """
 
+CAMERA_HEIGHT = 1.5
+"""Height in metres at which photographers hold a camera."""
+
+GROUND_SPREAD = 0.04
+"""Standard deviation, in metres, of the difference of two people's ground points.
+
+Of people who stand or walk on one ground: lifted feet, and keypoints above the soles.
+"""
+
 
 def find_bones(keypoint_names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     """Find the bones of a keypoint layout by the names of their ends.
@@ -176,14 +185,22 @@ def pair_labels(
     """Label the depth order of pairs of people of one image.
 
     i is closer than j if scale_i / scale_j > tau, farther if it is less than 1 / tau;
-    other pairs have no label, since similar scales are no evidence of equal depth. The
-    cue ``ground`` takes labels away: on a common ground the closer person stands lower
-    in the image, so a pair is left out where both ground points are known and say else.
+    other pairs have no label, since similar scales are no evidence of equal depth.
 
-    The confidence is tanh(0.85 c_i c_j |log(scale_i / scale_j)| / sigma), with the
-    persons' confidences c and sigma of :data:`LOG_SCALE_SPREAD`. For c = 1 it is
-    2 P - 1, the best weight of a label that is right with probability P, if the error
-    of the log ratio has a logistic distribution about as wide as a normal one of sigma.
+    The cue ``ground`` is for people on a common ground, where the closer person stands
+    lower in the image. Beside ``scale`` it takes labels away: a pair is left out where
+    both ground points are known and say else. Alone it replaces the ratio of the
+    scales: seen by a level camera at height H, the ground at a scale of s pixels a
+    metre is H s below the horizon, so that ground points g differ by
+    H (s_i - s_j) = 2 H s sinh(r / 2), with s the geometric mean of the scales and r the
+    logarithm of their ratio; hence r = 2 asinh((g_i - g_j) / (2 H s)), with H of
+    :data:`CAMERA_HEIGHT`. A wrong H moves tau, and orders no pair otherwise.
+
+    The confidence is tanh(0.85 c_i c_j |r| / sigma), with the persons' confidences c
+    and sigma of :data:`LOG_SCALE_SPREAD`, or with ``ground`` alone
+    :data:`GROUND_SPREAD` / H. For c = 1 it is 2 P - 1, the best weight of a label that
+    is right with probability P, if the error of r has a logistic distribution about as
+    wide as a normal one of sigma.
 
     Args:
         scale: Shape (N,), pixels a metre; people with NaN are in no pair.
@@ -191,7 +208,7 @@ def pair_labels(
         ground: Shape (N,), y of the ground points in pixels or NaN; needed for the cue
             ``ground`` only.
         tau: Least ratio of scales of a labelled pair, 1 or more.
-        cues: ``('scale',)`` or ``('scale', 'ground')``.
+        cues: ``('scale',)``, ``('scale', 'ground')`` or ``('ground',)``.
 
     Returns:
         P pairs (i, j), i < j, shape (P, 2); their relations, +1 if i is farther and -1
@@ -210,13 +227,14 @@ def pair_labels(
         raise ValueError(f'scale must be more than 0 or NaN, got {scale.tolist()}')
     if not tau >= 1:
         raise ValueError(f'tau must be 1 or more, got {tau}')
-    if set(cues) not in ({'scale'}, {'scale', 'ground'}):
+    if set(cues) not in ({'scale'}, {'scale', 'ground'}, {'ground'}):
         raise ValueError(
-            f"cues must be ('scale',) or ('scale', 'ground'), got {tuple(cues)}"
+            "cues must be ('scale',), ('scale', 'ground') or ('ground',), got "
+            f'{tuple(cues)}'
         )
     i, j = np.triu_indices(len(scale), 1)
-    ratio = np.log(scale[j] / scale[i])  # NaN is not greater
-    labelled = np.abs(ratio) > np.log(tau)
+    ratio, sigma = np.log(scale[j] / scale[i]), LOG_SCALE_SPREAD
+    contradicted = np.zeros(len(i), bool)
     if 'ground' in cues:
         if ground is None or np.shape(ground) != scale.shape:
             raise ValueError(
@@ -224,9 +242,16 @@ def pair_labels(
                 f'{None if ground is None else np.shape(ground)}'
             )
         ground = np.asarray(ground, float)
-        labelled &= ~(ratio * (ground[j] - ground[i]) < 0)
+        lower = ground[j] - ground[i]
+        if 'scale' in cues:
+            contradicted = ratio * lower < 0
+        else:
+            mean = np.sqrt(scale[i] * scale[j])
+            ratio = 2 * np.arcsinh(lower / (2 * CAMERA_HEIGHT * mean))
+            sigma = GROUND_SPREAD / CAMERA_HEIGHT
+    labelled = (np.abs(ratio) > np.log(tau)) & ~contradicted  # NaN is not greater
     i, j, ratio = i[labelled], j[labelled], ratio[labelled]
-    certainty = confidence[i] * confidence[j] * np.abs(ratio) / LOG_SCALE_SPREAD
+    certainty = confidence[i] * confidence[j] * np.abs(ratio) / sigma
     pairs = np.stack([i, j], axis=1)
     relation = np.where(ratio > 0, 1, -1)
     return pairs, relation, np.tanh(0.85 * certainty)

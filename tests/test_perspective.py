@@ -139,6 +139,12 @@ def slow_pairs(scale, confidence, ground, tau, cues):
     for i in range(len(scale)):
         for j in range(i + 1, len(scale)):
             ratio = scale[i] / scale[j]
+            sigma = 0.1
+            if 'scale' not in cues:
+                # both scales from the horizon, which solves a quadratic equation
+                gap = (ground[i] - ground[j]) / np.sqrt(scale[i] * scale[j]) / 1.5
+                ratio = (gap / 2 + np.sqrt(gap**2 / 4 + 1)) ** 2
+                sigma = 0.04 / 1.5
             if ratio > tau:
                 relation = -1  # i is closer
             elif ratio < 1 / tau:
@@ -146,16 +152,16 @@ def slow_pairs(scale, confidence, ground, tau, cues):
             else:
                 continue
             lower = ground[i] - ground[j]
-            if 'ground' in cues and lower * relation > 0:
+            if len(cues) == 2 and lower * relation > 0:
                 continue
             # 2 P - 1, P the logistic distribution function
             evidence = abs(np.log(ratio)) * confidence[i] * confidence[j]
-            p = 1 / (1 + np.exp(-1.7 * evidence / 0.1))
+            p = 1 / (1 + np.exp(-1.7 * evidence / sigma))
             out.append((i, j, relation, 2 * p - 1))
     return np.array(out).reshape(-1, 4)
 
 
-@pytest.mark.parametrize('cues', [('scale',), ('scale', 'ground')])
+@pytest.mark.parametrize('cues', [('scale',), ('scale', 'ground'), ('ground',)])
 @pytest.mark.parametrize('tau', [1.0, 1.1, 1.5])
 def test_pairs_equal_a_loop(tau, cues):
     rng = np.random.default_rng(1)
@@ -174,7 +180,7 @@ def test_pairs_equal_a_loop(tau, cues):
 
 
 def test_order_of_synthetic_people():
-    """The person at twice the depth is farther, by all layouts and both cues."""
+    """The person at twice the depth is farther, by all layouts and cues."""
     rng = np.random.default_rng(2)
     camera = Camera((640, 480), 500.0, 1.5, 0.1)
     for _ in range(20):
@@ -190,11 +196,24 @@ def test_order_of_synthetic_people():
             visible = everything(pixels)
             scale, confidence = person_scale(pixels, visible, *find_bones(names))
             ground = ground_point(pixels, visible, names)
-            pairs, relation, _ = pair_labels(
-                scale, confidence, ground, 1.1, ('scale', 'ground')
-            )
-            assert pairs.tolist() == [[0, 1]]
-            assert relation.tolist() == [1]
+            for cues in (('scale', 'ground'), ('ground',)):
+                pairs, relation, _ = pair_labels(scale, confidence, ground, 1.1, cues)
+                assert pairs.tolist() == [[0, 1]]
+                assert relation.tolist() == [1]
+
+
+def test_ground_alone_tells_the_ratio_of_depths():
+    """By a level camera at the height that is assumed, and whatever the scales say."""
+    depth = np.array([10, 11, 20])
+    scale, ground = 600 / depth, 240 + 600 * 1.5 / depth
+
+    def label(scale, tau):
+        pairs, relation, _ = pair_labels(scale, np.ones(3), ground, tau, ('ground',))
+        return [*map(tuple, pairs.tolist())], relation.tolist()
+
+    assert label(scale, 1.099) == ([(0, 1), (0, 2), (1, 2)], [-1, -1, -1])
+    assert label(scale, 1.101) == ([(0, 2), (1, 2)], [-1, -1])
+    assert label(np.array([60, 70, 65]), 1) == ([(0, 1), (0, 2), (1, 2)], [-1, -1, -1])
 
 
 def test_filters():
@@ -298,7 +317,8 @@ def test_bad_arguments_of_pairs():
         (dict(scale=np.array([1, 0])), 'more than 0'),
         (dict(tau=0.9), 'tau must be 1 or more, got 0.9'),
         (dict(tau=np.nan), 'tau must be 1 or more'),
-        (dict(cues=('ground',)), "cues must be .*got \\('ground',\\)"),
+        (dict(cues=('size',)), "cues must be .*got \\('size',\\)"),
+        (dict(cues=('ground',)), 'needs ground'),
         (dict(cues=('scale', 'size')), 'cues must be'),
         (dict(cues=('scale', 'ground')), 'needs ground'),
         (dict(cues=('scale', 'ground'), ground=np.ones(3)), 'needs ground'),

@@ -315,7 +315,7 @@ def test_images_need_two_usable_people(data, run, load):
 
 
 def test_options_of_labels(data, run, load):
-    """The far person stands lower: the ground cue contradicts."""
+    """The far person stands lower: the ground cue contradicts, or tells the order."""
 
     def change(content):
         points = np.reshape(content['annotations'][1]['keypoints'], (17, 3))
@@ -324,17 +324,20 @@ def test_options_of_labels(data, run, load):
 
     data.add('coco', n1=1).edit('coco', change)
     counts = []
-    for options in (['--cues', 'scale'], ['--cues', 'scale', '--tau', '2'], []):
+    for options in (
+        *(['--cues', 'scale'], ['--cues', 'scale', '--tau', '2']),
+        *(['--cues', 'ground', '--tau', '1'], []),
+    ):
         assert run(*options, '--force')[0] == 0
         counts.append(len(load()['images'][0]['pairs']))
-    assert counts == [1, 0, 0]
+    assert counts == [1, 0, 1, 0]
     assert load()['info'] == dict(
         description='MCPC',
         tau=1.1,
         cues=['scale', 'ground'],
         filters=['truncated', 'tiny', 'inconsistent'],
     )
-    for bad in (['--tau', '0.9'], ['--tau', 'nan'], ['--cues', 'ground']):
+    for bad in (['--tau', '0.9'], ['--tau', 'nan'], ['--cues', 'size']):
         with pytest.raises(SystemExit):
             run(*bad)
 

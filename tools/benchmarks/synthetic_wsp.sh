@@ -5,13 +5,15 @@
 # it goes on where it stopped.
 #   bash tools/benchmarks/synthetic_wsp.sh pretraining [METHOD ...]
 #   bash tools/benchmarks/synthetic_wsp.sh poses [INIT ...]
-# Methods: wsp, heatmap, shuffled. Inits: these, scratch, and hsjp with HSJP=BACKBONE.pth.
-# Default: all. In the environment: SEEDS (0 1 2), ITERATIONS (1000 of pretraining, 400 of
-# poses), EQUAL_COMPUTE (500: iterations of poses that see as many images as a
+# Methods: wsp, heatmap, shuffled, and ground, which is wsp with the labels of
+# train_ground.json. Inits: the first three, scratch, and hsjp with HSJP=BACKBONE.pth.
+# Default: all. In the environment: SEEDS (0 1 2), ITERATIONS (1000 of pretraining, but
+# 4000 of ground, 400 of poses), EQUAL_COMPUTE (500: iterations of poses that see as many images as a
 # pretraining, on top for scratch-equal-compute, which comes with scratch), FRACTIONS
 # (0.01 0.05 0.25 1), JOBS (1), PURPOSE (report; choose evaluates on the val set and
-# copies nothing), and SIZE (128; 256 pretrains with images of 256x256, four times the
-# arithmetic, as a study of its own, from which no poses are fine-tuned).
+# copies nothing), OPTIONS (more --cfg-options, as in configs/wsp/README.md), and SIZE
+# (128; 256 pretrains with images of 256x256, four times the arithmetic, as a study of
+# its own, from which no poses are fine-tuned).
 set -euo pipefail
 step=$1
 shift
@@ -33,7 +35,7 @@ benchmark() { # CONFIG STUDY ITERATIONS CONFIG_OPTIONS [OPTIONS OF label_efficie
   # shellcheck disable=SC2086
   python "$root/tools/benchmarks/label_efficiency.py" run "$config" --study "$study" \
     --purpose "$purpose" --iterations "$iterations" --evaluations 2 \
-    --jobs "${JOBS:-1}" "$@" --cfg-options $workers $options
+    --jobs "${JOBS:-1}" "$@" --cfg-options $workers $options ${OPTIONS:-}
 }
 
 publish() { # STUDY NAME
@@ -44,16 +46,22 @@ publish() { # STUDY NAME
 
 case $step in
   pretraining)
-    [ $# -gt 0 ] || set -- wsp heatmap shuffled
+    [ $# -gt 0 ] || set -- wsp ground heatmap shuffled
     for method; do
-      config=$wsp/benchmarks/wsp-${method}_$tail
-      [ "$method" != wsp ] || config=$wsp/wsp_$tail
       for seed in ${SEEDS:-0 1 2}; do
-        study=$work/pretraining$suffix/$method-$seed options=
+        study=$work/pretraining$suffix/$method-$seed
+        config=$wsp/wsp_$tail iterations=1000 options=
+        case $method in
+          wsp) ;;
+          ground)
+            iterations=4000 options=train_dataloader.dataset.ann_file=train_ground.json
+            ;;
+          *) config=$wsp/benchmarks/wsp-${method}_$tail ;;
+        esac
         # another shuffle, or the spread over seeds would not have it
         [ "$method" != shuffled ] ||
           options=train_dataloader.dataset.shuffle_relations=$seed
-        benchmark "$config" "$study" "${ITERATIONS:-1000}" "$options" --init scratch \
+        benchmark "$config" "$study" "${ITERATIONS:-$iterations}" "$options" --init scratch \
           --fractions 1 --seeds "$seed" --keep-checkpoints
         publish "$study" "pretraining$suffix/2_$method"
         run=$study/runs/scratch_100pct_seed$seed

@@ -846,8 +846,6 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     args = parser.parse_args(argv)
     if not args.tau >= 1:
         parser.error(f'--tau must be 1 or more, but got {args.tau}')
-    if 'scale' not in args.cues:
-        parser.error('--cues must have scale: the ground cue only takes labels away')
     args.out = args.out or args.data_root / 'mcpc'
     return args
 

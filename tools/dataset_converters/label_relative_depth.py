@@ -150,14 +150,16 @@ def add_label_arguments(parser: argparse.ArgumentParser) -> None:
         '--tau',
         type=float,
         default=1.1,
-        help='least ratio of the scales of a labelled pair (default: %(default)s)',
+        help='least ratio of the depths of a labelled pair, as its cues tell it '
+        '(default: %(default)s)',
     )
     parser.add_argument(
         '--cues',
         nargs='+',
         choices=('scale', 'ground'),
         default=['scale', 'ground'],
-        help='with "scale ground", pairs whose ground points say else have no label '
+        help='what orders people: their scales; scales, but a pair whose ground points '
+        'say else has no label; or, if all stand on one ground, who stands lower '
         '(default: scale ground)',
     )
     parser.add_argument(
