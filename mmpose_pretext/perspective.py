@@ -50,7 +50,9 @@ CAMERA_HEIGHT = 1.5
 GROUND_SPREAD = 0.04
 """Standard deviation, in metres, of the difference of two people's ground points.
 
-Of people who stand or walk on one ground: lifted feet, and keypoints above the soles.
+Of people who walk on one ground: 0.026 by the heights of their lowest keypoints in
+motion capture, the rest because feet are before or behind the root. 0.04 fits how often
+the order of synthetic people is right.
 """
 
 
