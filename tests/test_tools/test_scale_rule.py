@@ -31,9 +31,20 @@ def config(load_tool, tmp_path):
     return tmp_path / 'wsp.py'
 
 
-def test_all_pairs_by_hand(tool, config):
+def higher(person):
+    """Where the lowest keypoint is, upwards, if an ankle is visible."""
+    points = np.reshape(person['keypoints'], (17, 3))
+    ankles = points[15:, 2] > 0
+    return -points[points[:, 2] > 0, 1].max() if ankles.any() else np.nan
+
+
+@pytest.mark.parametrize(
+    ('cue', 'depth'),
+    [('scale', lambda person: -(person['scale'] or np.nan)), ('ground', higher)],
+)
+def test_all_pairs_by_hand(tool, config, cue, depth):
     out = config.with_name('rule.json')
-    assert tool.main([str(config), str(out)]) == 0
+    assert tool.main([str(config), str(out), '--cue', cue]) == 0
     metrics = json.loads(out.read_text())['metrics']
     content = json.loads(config.with_name('test.json').read_text())
     right, labelled = [], []
@@ -46,9 +57,8 @@ def test_all_pairs_by_hand(tool, config):
         ]
         for i, one in enumerate(people):
             for two in people[:i]:
-                scales = [person['scale'] or np.nan for person in (one, two)]
                 gap = one['depth'] - two['depth']
-                right.append(gap * (scales[1] - scales[0]) > 0)
+                right.append(gap * (depth(one) - depth(two)) > 0)
                 labelled.append({one['id'], two['id']} in pairs)
     right, labelled = np.array(right), np.array(labelled)
     assert len(right) > 10
