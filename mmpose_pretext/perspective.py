@@ -236,7 +236,6 @@ def pair_labels(
         )
     i, j = np.triu_indices(len(scale), 1)
     ratio, sigma = np.log(scale[j] / scale[i]), LOG_SCALE_SPREAD
-    contradicted = np.zeros(len(i), bool)
     if 'ground' in cues:
         if ground is None or np.shape(ground) != scale.shape:
             raise ValueError(
@@ -246,12 +245,12 @@ def pair_labels(
         ground = np.asarray(ground, float)
         lower = ground[j] - ground[i]
         if 'scale' in cues:
-            contradicted = ratio * lower < 0
+            ratio[ratio * lower < 0] = 0  # they contradict each other
         else:
             mean = np.sqrt(scale[i] * scale[j])
             ratio = 2 * np.arcsinh(lower / (2 * CAMERA_HEIGHT * mean))
             sigma = GROUND_SPREAD / CAMERA_HEIGHT
-    labelled = (np.abs(ratio) > np.log(tau)) & ~contradicted  # NaN is not greater
+    labelled = np.abs(ratio) > np.log(tau)  # NaN is not greater
     i, j, ratio = i[labelled], j[labelled], ratio[labelled]
     certainty = confidence[i] * confidence[j] * np.abs(ratio) / sigma
     pairs = np.stack([i, j], axis=1)

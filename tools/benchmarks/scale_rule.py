@@ -2,9 +2,9 @@ r"""How often people are in order by their scale or the ground, without a networ
 
 Judges the rules that labels are made by, but without a threshold: of two people the one
 of the smaller scale is called farther, or with --cue ground the one who stands higher
-in the image. The metrics are those of the configuration, of
-the same pairs as a network's: so its `accuracy/unlabelled` is what a network has to
-beat on pairs that the rule leaves out.
+in the image. The metrics are those of the configuration, of the same pairs as a
+network's: so its `accuracy/unlabelled` is what a network has to beat on pairs that the
+rule leaves out.
 
 Example:
     python tools/benchmarks/scale_rule.py \

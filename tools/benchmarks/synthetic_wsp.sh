@@ -6,8 +6,8 @@
 #   bash tools/benchmarks/synthetic_wsp.sh pretraining [METHOD ...]
 #   bash tools/benchmarks/synthetic_wsp.sh poses [INIT ...]
 # Methods: wsp, heatmap, shuffled, and ground, which is wsp with the labels of
-# train_ground.json. Inits: the first three, scratch, and hsjp with HSJP=BACKBONE.pth.
-# Default: all. In the environment: SEEDS (0 1 2), ITERATIONS (1000 of pretraining, 400 of
+# train_ground.json. Inits: these, scratch, and hsjp with HSJP=BACKBONE.pth. Default: all,
+# but no poses from ground. In the environment: SEEDS (0 1 2), ITERATIONS (1000 of pretraining, 400 of
 # poses), EQUAL_COMPUTE (500: iterations of poses that see as many images as a
 # pretraining, on top for scratch-equal-compute, which comes with scratch), FRACTIONS
 # (0.01 0.05 0.25 1), JOBS (1), PURPOSE (report; choose evaluates on the val set and
@@ -50,15 +50,13 @@ case $step in
     for method; do
       for seed in ${SEEDS:-0 1 2}; do
         study=$work/pretraining$suffix/$method-$seed
-        config=$wsp/wsp_$tail options=
+        config=$wsp/benchmarks/wsp-${method}_$tail options=
         case $method in
-          wsp) ;;
+          wsp | ground) config=$wsp/wsp_$tail ;;&
           ground) options=train_dataloader.dataset.ann_file=train_ground.json ;;
-          *) config=$wsp/benchmarks/wsp-${method}_$tail ;;
+          # another shuffle, or the spread over seeds would not have it
+          shuffled) options=train_dataloader.dataset.shuffle_relations=$seed ;;
         esac
-        # another shuffle, or the spread over seeds would not have it
-        [ "$method" != shuffled ] ||
-          options=train_dataloader.dataset.shuffle_relations=$seed
         benchmark "$config" "$study" "${ITERATIONS:-1000}" "$options" --init scratch \
           --fractions 1 --seeds "$seed" --keep-checkpoints
         publish "$study" "pretraining$suffix/2_$method"
