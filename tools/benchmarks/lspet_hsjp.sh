@@ -1,0 +1,113 @@
+#!/usr/bin/env bash
+# The study of HSJP on LSPET: pretrains on the fit set, fine-tunes on a part of its labels,
+# and copies the results to configs/hsjp/results. Run it in a folder with data/lspet as
+# configs/hsjp/README.md says; it goes on where it stopped.
+#   bash tools/benchmarks/lspet_hsjp.sh choose [VARIANT ...]
+#   bash tools/benchmarks/lspet_hsjp.sh report [INIT ...]
+# choose: variants of the pretraining, all of EPOCHS (3) epochs, fine-tuned on 5 % of the
+#   labels and evaluated on the select set, never on the test set. scratch (random
+#   weights), default (the config), backbone (default without its deconvolutions),
+#   stock (augmentation), 2x2, 4x4, 8x6 (grids), gap, color, sigma1, sigma2.
+# report: on the test set. scratch, equal-compute (random weights that train for the
+#   iterations of the pretraining on top), hsjp (the config, with its deconvolutions, of
+#   its 8 epochs), hsjp-backbone (without them), or NAME=FILE, a backbone of a peer.
+# In the environment: SEEDS (choose: 0 1; report: 0 1 2) of fine-tuning, FRACTIONS (0.05),
+# ITERATIONS (800) of fine-tuning, JOBS (1), and OPTIONS, more --cfg-options of all runs
+# ('+optim_wrapper.type=mmpose_pretext.CPUAmpOptimWrapper' is what was run).
+set -euo pipefail
+step=${1:?choose or report}
+shift
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
+work=work_dirs/lspet_hsjp
+train=train_dataloader.dataset.pipeline
+val=val_dataloader.dataset.pipeline
+base=hsjp_res18_1xb8-8e_lspet-fit-128x96
+equal_compute=4288 # 8 epochs of 536 iterations
+workers="train_dataloader.num_workers=1 val_dataloader.num_workers=1 ${OPTIONS:-}"
+
+grid() { # ROWS COLS
+  printf '%s\n' "model.head.out_channels=$(($1 * $2))" "model.head.decoder.grid=[$1,$2]" \
+    "$train.5.grid=[$1,$2]" "$train.6.encoder.grid=[$1,$2]" "$val.3.grid=[$1,$2]"
+}
+
+options() { # VARIANT
+  case $1 in
+    default) ;;
+    stock) printf '%s\n' "$train.3.rotate_factor=80" "$train.3.scale_factor=[0.5,1.5]" ;;
+    2x2 | 4x4 | 8x6) grid "${1%x*}" "${1#*x}" ;;
+    gap) printf '%s\n' "+$train.5.gap=4" "+$train.5.jitter=3" "+$val.3.gap=4" ;;
+    color) printf '%s\n' "+$train.5.color_jitter=0.3" ;;
+    sigma1 | sigma2)
+      printf '%s\n' "model.head.decoder.sigma=${1#sigma}" "$train.6.encoder.sigma=${1#sigma}"
+      ;;
+    *) echo "lspet_hsjp.sh: unknown variant $1" >&2 && return 1 ;;
+  esac
+}
+
+pretrain() { # VARIANT EPOCHS, to $work/VARIANT-EPOCHSe/backbone.pth
+  local folder=$work/$1-$2e found changed=()
+  found=$(options "$1") # a misspelt one ends the script
+  [ ! -f "$folder/backbone.pth" ] || return 0
+  [ -z "$found" ] || mapfile -t changed <<< "$found"
+  # shellcheck disable=SC2086
+  python "$root/tools/train.py" "$base" --work-dir "$folder" --resume \
+    --cfg-options $workers train_cfg.val_interval=2 default_hooks.logger.interval=100 \
+    "train_cfg.max_epochs=$2" "param_scheduler.0.T_max=$2" "${changed[@]}"
+  python "$root/tools/model_converters/extract_backbone.py" \
+    "$folder/$(basename "$(cat "$folder/last_checkpoint")")" "$folder/backbone.pth" \
+    --with-deconv
+}
+
+finetune() { # STUDY SEEDS OPTIONS OF label_efficiency.py ...
+  local study=$1 seeds=$2
+  shift 2
+  # shellcheck disable=SC2086
+  python "$root/tools/benchmarks/label_efficiency.py" run \
+    "$root/configs/hsjp/benchmarks/td-hm_res18_scratch_1xb8-14e_lspet-fit-128x96.py" \
+    --study "work_dirs/$study" --purpose "$step" --fractions ${FRACTIONS:-0.05} \
+    --iterations "${ITERATIONS:-800}" --evaluations 2 --jobs "${JOBS:-1}" \
+    --seeds $seeds "$@" --cfg-options $workers
+  mkdir -p "$root/configs/hsjp/results/$study"
+  cp "work_dirs/$study"/results/*.json "$root/configs/hsjp/results/$study"
+}
+
+case $step in
+  choose)
+    epochs=${EPOCHS:-3}
+    [ $# -gt 0 ] || set -- scratch default backbone 2x2 4x4 8x6 gap color sigma1 sigma2
+    for variant; do
+      init=scratch
+      if [ "$variant" = backbone ]; then
+        pretrain default "$epochs"
+        init=backbone=$work/default-${epochs}e/backbone.pth
+      elif [ "$variant" != scratch ]; then
+        pretrain "$variant" "$epochs"
+        init="$variant=$work/$variant-${epochs}e/backbone.pth --with-deconv $variant"
+      fi
+      # shellcheck disable=SC2086
+      finetune lspet_choose "${SEEDS:-0 1}" --init $init
+    done
+    ;;
+  report)
+    [ $# -gt 0 ] || set -- scratch hsjp hsjp-backbone equal-compute
+    for init; do
+      case $init in
+        scratch | *=*) weights=$init ;;
+        equal-compute) weights="scratch --equal-compute $equal_compute" ;;
+        hsjp | hsjp-backbone)
+          pretrain default 8
+          weights=$init=$work/default-8e/backbone.pth
+          [ "$init" != hsjp ] || weights="$weights --with-deconv hsjp"
+          ;;
+        *) echo "lspet_hsjp.sh: unknown initialization $init" >&2 && exit 2 ;;
+      esac
+      # shellcheck disable=SC2086
+      finetune lspet_report "${SEEDS:-0 1 2}" --init $weights
+    done
+    ;;
+  *)
+    echo "lspet_hsjp.sh: unknown step $step; choose or report" >&2
+    exit 2
+    ;;
+esac
