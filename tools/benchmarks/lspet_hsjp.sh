@@ -10,7 +10,8 @@
 #   stock (augmentation), 2x2, 4x4, 8x6 (grids), gap, color, sigma1, sigma2.
 # report: on the test set. scratch, equal-compute (random weights that train for the
 #   iterations of the pretraining on top), hsjp (the config, with its deconvolutions, of
-#   its 8 epochs), hsjp-backbone (without them), or NAME=FILE, a backbone of a peer.
+#   its 8 epochs), hsjp-backbone (without them), permutation and rotation (the classic
+#   pretexts, in the same batches), or NAME=FILE, a backbone of a peer.
 # In the environment: SEEDS (choose: 0 1; report: 0 1 2) of fine-tuning, FRACTIONS (0.05),
 # ITERATIONS (800) of fine-tuning, JOBS (1), and OPTIONS, more --cfg-options of all runs
 # ('+optim_wrapper.type=mmpose_pretext.CPUAmpOptimWrapper' is what was run).
@@ -22,7 +23,6 @@ export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
 work=work_dirs/lspet_hsjp
 train=train_dataloader.dataset.pipeline
 val=val_dataloader.dataset.pipeline
-base=hsjp_res18_1xb8-8e_lspet-fit-128x96
 equal_compute=4288 # 8 epochs of 536 iterations
 workers="train_dataloader.num_workers=1 val_dataloader.num_workers=1 ${OPTIONS:-}"
 
@@ -38,6 +38,14 @@ options() { # VARIANT
     2x2 | 4x4 | 8x6) grid "${1%x*}" "${1#*x}" ;;
     gap) printf '%s\n' "+$train.5.gap=4" "+$train.5.jitter=3" "+$val.3.gap=4" ;;
     color) printf '%s\n' "+$train.5.color_jitter=0.3" ;;
+    permutation | rotation)
+      printf '%s\n' train_dataloader.dataset.ann_file=lspet_fit.json \
+        val_dataloader.dataset.ann_file=lspet_select.json \
+        val_dataloader.dataset.data_prefix.img=train/ train_dataloader.batch_size=8 \
+        optim_wrapper.optimizer.lr=5e-4 +optim_wrapper.optimizer.fused=True
+      [ "$1" = rotation ] || # the milder augmentation of HSJP's config of the study
+        printf '%s\n' "+$train.3.rotate_factor=40" "+$train.3.scale_factor=[0.75,1.25]"
+      ;;
     sigma1 | sigma2)
       printf '%s\n' "model.head.decoder.sigma=${1#sigma}" "$train.6.encoder.sigma=${1#sigma}"
       ;;
@@ -47,6 +55,10 @@ options() { # VARIANT
 
 pretrain() { # VARIANT EPOCHS, to $work/VARIANT-EPOCHSe/backbone.pth
   local folder=$work/$1-$2e found changed=()
+  local base=hsjp_res18_1xb8-8e_lspet-fit-128x96 deconv=--with-deconv
+  case $1 in
+    permutation | rotation) base=$1_res18_1xb32-8e_lspet-128x96 deconv= ;;
+  esac
   found=$(options "$1") # a misspelt one ends the script
   [ ! -f "$folder/backbone.pth" ] || return 0
   [ -z "$found" ] || mapfile -t changed <<< "$found"
@@ -54,9 +66,9 @@ pretrain() { # VARIANT EPOCHS, to $work/VARIANT-EPOCHSe/backbone.pth
   python "$root/tools/train.py" "$base" --work-dir "$folder" --resume \
     --cfg-options $workers train_cfg.val_interval=2 default_hooks.logger.interval=100 \
     "train_cfg.max_epochs=$2" "param_scheduler.0.T_max=$2" "${changed[@]}"
+  # shellcheck disable=SC2086
   python "$root/tools/model_converters/extract_backbone.py" \
-    "$folder/$(basename "$(cat "$folder/last_checkpoint")")" "$folder/backbone.pth" \
-    --with-deconv
+    "$folder/$(basename "$(cat "$folder/last_checkpoint")")" "$folder/backbone.pth" $deconv
 }
 
 finetune() { # STUDY SEEDS OPTIONS OF label_efficiency.py ...
@@ -99,6 +111,10 @@ case $step in
           pretrain default 8
           weights=$init=$work/default-8e/backbone.pth
           [ "$init" != hsjp ] || weights="$weights --with-deconv hsjp"
+          ;;
+        permutation | rotation)
+          pretrain "$init" 8
+          weights=$init=$work/$init-8e/backbone.pth
           ;;
         *) echo "lspet_hsjp.sh: unknown initialization $init" >&2 && exit 2 ;;
       esac
