@@ -6,7 +6,8 @@
 #   bash tools/benchmarks/lspet_location_free.sh BACKBONE.pth TABLE [ROW ...]
 # Tables: ablation, budget, locations. Rows: names as below (default: all).
 # ITERATIONS (1000), SEEDS (0 1 2), PURPOSE (report; choose evaluates on the select set and
-# copies nothing) and JOBS (1) can be set in the environment.
+# copies nothing), JOBS (1) and OPTIONS (more --cfg-options of all runs) can be set in the
+# environment.
 set -euo pipefail
 backbone=$1 table=$2
 shift 2
@@ -39,7 +40,8 @@ row() { # NAME CONFIG [OPTIONS OF label_efficiency.py ...] [-- CONFIG OPTIONS ..
   python "$root/tools/benchmarks/label_efficiency.py" run "$config" --study "$study" \
     --purpose "$purpose" --fractions 1 --seeds ${SEEDS:-0 1 2} --evaluations 2 \
     --iterations "${ITERATIONS:-1000}" --jobs "${JOBS:-1}" "${init[@]}" "${more[@]}" \
-    --cfg-options train_dataloader.num_workers=1 val_dataloader.num_workers=1 "$@"
+    --cfg-options train_dataloader.num_workers=1 val_dataloader.num_workers=1 \
+    ${OPTIONS:-} "$@"
   if [ "$purpose" = report ]; then
     mkdir -p "$configs/results/$table/$name"
     cp "$study"/results/*.json "$configs/results/$table/$name"
