@@ -10,7 +10,8 @@
 #   stock (augmentation), 2x2, 4x4, 8x6 (grids), gap, color, sigma1, sigma2.
 # report: on the test set. scratch, equal-compute (random weights that train for the
 #   iterations of the pretraining on top), hsjp (the config, with its deconvolutions, of
-#   its 8 epochs), hsjp-backbone (without them), permutation and rotation (the classic
+#   its 8 epochs), hsjp-backbone (without them), hsjp-24e (16 more epochs, from the weights
+#   of the 8, with the learning rate begun anew), permutation and rotation (the classic
 #   pretexts, in the same batches), or NAME=FILE, a backbone of a peer.
 # In the environment: SEEDS (choose: 0 1; report: 0 1 2) of fine-tuning, FRACTIONS (0.05),
 # ITERATIONS (800) of fine-tuning, JOBS (1), and OPTIONS, more --cfg-options of all runs
@@ -38,6 +39,11 @@ options() { # VARIANT
     2x2 | 4x4 | 8x6) grid "${1%x*}" "${1#*x}" ;;
     gap) printf '%s\n' "+$train.5.gap=4" "+$train.5.jitter=3" "+$val.3.gap=4" ;;
     color) printf '%s\n' "+$train.5.color_jitter=0.3" ;;
+    24e)
+      [ -f "$work/24e-16e/last_checkpoint" ] || # a run that is resumed needs no weights
+        printf '%s\n' "load_from=$work/default-8e/backbone.pth"
+      printf '%s\n' randomness.seed=1 # other puzzles than those of the first epochs
+      ;;
     permutation | rotation)
       printf '%s\n' train_dataloader.dataset.ann_file=lspet_fit.json \
         val_dataloader.dataset.ann_file=lspet_select.json \
@@ -54,16 +60,17 @@ options() { # VARIANT
 }
 
 pretrain() { # VARIANT EPOCHS, to $work/VARIANT-EPOCHSe/backbone.pth
-  local folder=$work/$1-$2e found changed=()
+  local folder=$work/$1-$2e found changed=() resume=
   local base=hsjp_res18_1xb8-8e_lspet-fit-128x96 deconv=--with-deconv
   case $1 in
     permutation | rotation) base=$1_res18_1xb32-8e_lspet-128x96 deconv= ;;
   esac
   found=$(options "$1") # a misspelt one ends the script
   [ ! -f "$folder/backbone.pth" ] || return 0
+  [ ! -f "$folder/last_checkpoint" ] || resume=--resume
   [ -z "$found" ] || mapfile -t changed <<< "$found"
   # shellcheck disable=SC2086
-  python "$root/tools/train.py" "$base" --work-dir "$folder" --resume \
+  python "$root/tools/train.py" "$base" --work-dir "$folder" $resume \
     --cfg-options $workers train_cfg.val_interval=2 default_hooks.logger.interval=100 \
     "train_cfg.max_epochs=$2" "param_scheduler.0.T_max=$2" "${changed[@]}"
   # shellcheck disable=SC2086
@@ -111,6 +118,11 @@ case $step in
           pretrain default 8
           weights=$init=$work/default-8e/backbone.pth
           [ "$init" != hsjp ] || weights="$weights --with-deconv hsjp"
+          ;;
+        hsjp-24e)
+          pretrain default 8
+          pretrain 24e 16
+          weights="hsjp-24e=$work/24e-16e/backbone.pth --with-deconv hsjp-24e"
           ;;
         permutation | rotation)
           pretrain "$init" 8
