@@ -39,10 +39,8 @@ options() { # VARIANT
     2x2 | 4x4 | 8x6) grid "${1%x*}" "${1#*x}" ;;
     gap) printf '%s\n' "+$train.5.gap=4" "+$train.5.jitter=3" "+$val.3.gap=4" ;;
     color) printf '%s\n' "+$train.5.color_jitter=0.3" ;;
-    24e)
-      [ -f "$work/24e-16e/last_checkpoint" ] || # a run that is resumed needs no weights
-        printf '%s\n' "load_from=$work/default-8e/backbone.pth"
-      printf '%s\n' randomness.seed=1 # other puzzles than those of the first epochs
+    24e) # the seed is for other puzzles than those of the first epochs
+      printf '%s\n' "load_from=$work/default-8e/backbone.pth" randomness.seed=1
       ;;
     permutation | rotation)
       printf '%s\n' train_dataloader.dataset.ann_file=lspet_fit.json \
@@ -67,8 +65,11 @@ pretrain() { # VARIANT EPOCHS, to $work/VARIANT-EPOCHSe/backbone.pth
   esac
   found=$(options "$1") # a misspelt one ends the script
   [ ! -f "$folder/backbone.pth" ] || return 0
-  [ ! -f "$folder/last_checkpoint" ] || resume=--resume
   [ -z "$found" ] || mapfile -t changed <<< "$found"
+  if [ -f "$folder/last_checkpoint" ]; then
+    resume=--resume
+    changed+=(load_from=None) # or MMEngine resumes from that file
+  fi
   # shellcheck disable=SC2086
   python "$root/tools/train.py" "$base" --work-dir "$folder" $resume \
     --cfg-options $workers train_cfg.val_interval=2 default_hooks.logger.interval=100 \
