@@ -11,8 +11,8 @@ from mmpose.apis import inference_topdown, init_model
 
 ROOT = Path(__file__).parents[2]
 CONFIGS = ROOT / 'configs' / 'location_free'
-FULL = 'locfree_res18_1xb32-14e_lspet-fit-128x96'
-CAM = 'locfree-cam_res18_1xb32-14e_lspet-fit-128x96'
+FULL = 'locfree_res18_1xb8-14e_lspet-fit-128x96'
+CAM = 'locfree-cam_res18_1xb8-14e_lspet-fit-128x96'
 
 
 @pytest.fixture

@@ -81,8 +81,9 @@ def planned(tool, *more):
 
 
 def test_cells_differ_only_in_what_they_are_about(tool, folder):
-    configs = planned(tool, '--iterations', '100', '--equal-compute', '40')
-    assert len(configs) == 3 * 2 * 2
+    more = '--iterations', '100', '--equal-compute', '40', 'long=300'
+    configs = planned(tool, *more)
+    assert len(configs) == 4 * 2 * 2
     by_name = {cell.name: cfg for cell, cfg in configs.items()}
     scratch, hsjp, equal = (
         by_name[f'{name}_50pct_seed1'].to_dict()
@@ -90,6 +91,8 @@ def test_cells_differ_only_in_what_they_are_about(tool, folder):
     )
     assert scratch['train_cfg']['max_iters'] == hsjp['train_cfg']['max_iters'] == 100
     assert equal['train_cfg']['max_iters'] == 140
+    longer = by_name['scratch-equal-compute-long_50pct_seed1']
+    assert longer.train_cfg.max_iters == 400
     assert scratch['randomness']['seed'] == 1
     assert scratch['train_dataloader'] == hsjp['train_dataloader']
     assert scratch['train_dataloader'] == equal['train_dataloader']
@@ -317,7 +320,12 @@ def test_refused_before_anything_runs(tool, folder, capsys, monkeypatch):
         (['--fractions', '0'], '--fractions must be in (0, 1], but got 0.0'),
         (['--fractions', '1.5'], '--fractions must be in (0, 1], but got 1.5'),
         (['--jobs', '0'], '--jobs must be positive'),
-        (['--equal-compute', '0'], '--equal-compute must be positive'),
+        (['--init', 'scratch-equal-compute-8e=pre.pth'], 'belong to --equal-compute'),
+        (['--equal-compute', '0'], '--equal-compute must be a positive whole number'),
+        (['--equal-compute', '8e=1.5'], 'a positive whole number, got 8e=1.5'),
+        (['--equal-compute', 'a/b=1'], '--equal-compute a/b=1: give a number N, or'),
+        (['--equal-compute', '=1'], '--equal-compute =1: give a number N, or'),
+        (['--equal-compute', '1', '2'], 'each name may be used once'),
         (['--with-deconv', 'scratch'], '--with-deconv scratch'),
         (['--chosen-in', 'nowhere'], 'has no study.json'),
         (['--cfg-options', 'model.backbone.dept=34'], 'did you mean'),
@@ -695,9 +703,10 @@ def test_report_refusals(tool, tmp_path, capsys):
     ):
         (tmp_path / '9.json').write_text(json.dumps(other))
         assert 'cannot share a table' in main()
-    longer = result('scratch-equal-compute', 0.1, 0, 0.5) | dict(iterations=20)
-    (tmp_path / '9.json').write_text(json.dumps(longer))
-    assert tool.main(['report', str(tmp_path)]) == 0
+    for name in ('scratch-equal-compute', 'scratch-equal-compute-24e'):
+        longer = result(name, 0.1, 0, 0.5) | dict(iterations=20)
+        (tmp_path / '9.json').write_text(json.dumps(longer))
+        assert tool.main(['report', str(tmp_path)]) == 0
     (tmp_path / '9.json').write_text('{}')
     assert '9.json is no result of label_efficiency.py' in main()
 

@@ -23,7 +23,8 @@ What makes the comparison fair:
   of passes. Schedules of the config are stretched to that length. Warm-ups (by_epoch=
   False) keep theirs, but never take more than a tenth of a run.
 - --equal-compute N adds scratch-equal-compute: random weights, N more iterations
-  (or epochs over all images), as many as a pretraining took.
+  (or epochs over all images), as many as a pretraining took. NAME=N adds
+  scratch-equal-compute-NAME, where pretrainings of several lengths are compared.
 - Whatever the config loads is left out, also of the head: scratch is random weights.
 - The result is that of the last iteration, never the best of several.
 - `--purpose choose` evaluates on the config's val_dataloader, for the choice of
@@ -67,7 +68,6 @@ from mmpose_pretext.registry import DATASETS, MODELS  # noqa: E402
 
 TRAIN = Path(__file__).resolve().parents[1] / 'train.py'
 MODES = ('full', 'few-layer', 'frozen')
-EQUAL_COMPUTE = 'scratch-equal-compute'
 # ResNet and HRNet freeze stages 1 to N; 4 are all.
 FROZEN_STAGES = {'few-layer': 3, 'frozen': 4}
 EPOCH_HOOK_KEYS = ('switch_epoch', 'num_last_epochs', 'switch_epochs')
@@ -109,9 +109,9 @@ class Cell:
 
 
 def parse_inits(
-    specs: Sequence[str], with_deconv: Sequence[str], equal_compute: int | None
+    specs: Sequence[str], with_deconv: Sequence[str], equal_compute: Sequence[str] = ()
 ) -> list[Init]:
-    """Parse ``scratch`` and ``NAME=FILE``.
+    """Parse ``scratch`` and ``NAME=FILE``, and ``N`` and ``NAME=N`` of equal compute.
 
     Raises:
         ValueError: If a specification is of another form, or a name is used twice.
@@ -124,7 +124,12 @@ def parse_inits(
             raise ValueError(
                 f'--init {spec}: a name must be made of letters, digits and . + - _'
             )
-        if (name == 'scratch') == bool(checkpoint) or name == EQUAL_COMPUTE:
+        if name.startswith(results.EQUAL_COMPUTE):
+            raise ValueError(
+                f'--init {spec}: names that begin with {results.EQUAL_COMPUTE} belong '
+                'to --equal-compute'
+            )
+        if (name == 'scratch') == bool(checkpoint):
             raise ValueError(
                 f'--init {spec}: give scratch (random weights), or NAME=FILE with '
                 'the file of a pretrained backbone, as in hsjp=backbone.pth'
@@ -141,10 +146,24 @@ def parse_inits(
             raise ValueError(
                 f'--with-deconv {name}: this is no name of an --init with a file'
             )
-    if equal_compute is not None:
-        if equal_compute < 1:
-            raise ValueError(f'--equal-compute must be positive, got {equal_compute}')
-        inits.append(Init(EQUAL_COMPUTE, extra=equal_compute))
+    for spec in equal_compute:
+        name, _, extra = spec.rpartition('=')
+        if spec.startswith('=') or not re.fullmatch(r'[\w.+-]*', name):
+            raise ValueError(
+                f'--equal-compute {spec}: give a number N, or NAME=N with a name of '
+                'letters, digits and . + - _'
+            )
+        if not extra.isdecimal() or int(extra) < 1:
+            raise ValueError(
+                f'--equal-compute must be a positive whole number, got {spec}'
+            )
+        name = f'{results.EQUAL_COMPUTE}-{name}' if name else results.EQUAL_COMPUTE
+        inits.append(Init(name, extra=int(extra)))
+    names = [init.name for init in inits]
+    if len(set(names)) < len(names):
+        raise ValueError(
+            f'--equal-compute: each name may be used once, but got {equal_compute}'
+        )
     return inits
 
 
@@ -968,10 +987,11 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     length.add_argument('--epochs', type=int, help='length in passes over the fraction')
     sub.add_argument(
         '--equal-compute',
-        type=int,
-        metavar='N',
+        nargs='+',
+        default=[],
+        metavar='[NAME=]N',
         help='iterations (with --epochs: passes over all images) that the pretraining '
-        'took, which the control gets on top',
+        'took, which the control gets on top; NAME is for several pretrainings',
     )
     sub.add_argument('--modes', nargs='+', choices=MODES, default=['full'])
     sub.add_argument(

@@ -8,11 +8,12 @@
 #   labels and evaluated on the select set, never on the test set. scratch (random
 #   weights), default (the config), backbone (default without its deconvolutions),
 #   stock (augmentation), 2x2, 4x4, 8x6 (grids), gap, color, sigma1, sigma2.
-# report: on the test set. scratch, equal-compute (random weights that train for the
-#   iterations of the pretraining on top), hsjp (the config, with its deconvolutions, of
-#   its 8 epochs), hsjp-backbone (without them), hsjp-24e (16 more epochs, from the weights
-#   of the 8, with the learning rate begun anew), permutation and rotation (the classic
-#   pretexts, in the same batches), or NAME=FILE, a backbone of a peer.
+# report: on the test set. scratch, equal-compute and equal-compute-24e (random weights
+#   that train for the iterations of the pretraining on top), hsjp (the config, with its
+#   deconvolutions, of its 8 epochs), hsjp-backbone (without them), hsjp-24e (16 more
+#   epochs, from the weights of the 8, with the learning rate begun anew), permutation and
+#   rotation (the classic pretexts, in the same batches), permutation-24e (as hsjp-24e), or
+#   NAME=FILE, a backbone of a peer.
 # In the environment: SEEDS (choose: 0 1; report: 0 1 2) of fine-tuning, FRACTIONS (0.05),
 # ITERATIONS (800) of fine-tuning, JOBS (1), and OPTIONS, more --cfg-options of all runs
 # ('+optim_wrapper.type=mmpose_pretext.CPUAmpOptimWrapper' is what was run).
@@ -24,7 +25,7 @@ export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
 work=work_dirs/lspet_hsjp
 train=train_dataloader.dataset.pipeline
 val=val_dataloader.dataset.pipeline
-equal_compute=4288 # 8 epochs of 536 iterations
+epoch=536 # iterations
 workers="train_dataloader.num_workers=1 val_dataloader.num_workers=1 ${OPTIONS:-}"
 
 grid() { # ROWS COLS
@@ -42,7 +43,9 @@ options() { # VARIANT
     24e) # the seed is for other puzzles than those of the first epochs
       printf '%s\n' "load_from=$work/default-8e/backbone.pth" randomness.seed=1
       ;;
-    permutation | rotation)
+    permutation | permutation-24e | rotation)
+      [ "$1" != permutation-24e ] || # as 24e
+        printf '%s\n' "load_from=$work/permutation-8e/backbone.pth" randomness.seed=1
       printf '%s\n' train_dataloader.dataset.ann_file=lspet_fit.json \
         val_dataloader.dataset.ann_file=lspet_select.json \
         val_dataloader.dataset.data_prefix.img=train/ train_dataloader.batch_size=8 \
@@ -61,7 +64,7 @@ pretrain() { # VARIANT EPOCHS, to $work/VARIANT-EPOCHSe/backbone.pth
   local folder=$work/$1-$2e found changed=() resume=
   local base=hsjp_res18_1xb8-8e_lspet-fit-128x96 deconv=--with-deconv
   case $1 in
-    permutation | rotation) base=$1_res18_1xb32-8e_lspet-128x96 deconv= ;;
+    permutation* | rotation) base=${1%-24e}_res18_1xb32-8e_lspet-128x96 deconv= ;;
   esac
   found=$(options "$1") # a misspelt one ends the script
   [ ! -f "$folder/backbone.pth" ] || return 0
@@ -114,7 +117,8 @@ case $step in
     for init; do
       case $init in
         scratch | *=*) weights=$init ;;
-        equal-compute) weights="scratch --equal-compute $equal_compute" ;;
+        equal-compute) weights="scratch --equal-compute $((8 * epoch))" ;;
+        equal-compute-24e) weights="scratch --equal-compute 24e=$((24 * epoch))" ;;
         hsjp | hsjp-backbone)
           pretrain default 8
           weights=$init=$work/default-8e/backbone.pth
@@ -128,6 +132,11 @@ case $step in
         permutation | rotation)
           pretrain "$init" 8
           weights=$init=$work/$init-8e/backbone.pth
+          ;;
+        permutation-24e)
+          pretrain permutation 8
+          pretrain permutation-24e 16
+          weights=$init=$work/permutation-24e-16e/backbone.pth
           ;;
         *) echo "lspet_hsjp.sh: unknown initialization $init" >&2 && exit 2 ;;
       esac

@@ -15,10 +15,10 @@ rows=("$@")
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 configs=$root/configs/location_free
-tail=res18_1xb32-14e_lspet-fit-128x96.py
+tail=res18_1xb8-14e_lspet-fit-128x96.py
 cam=$configs/locfree-cam_$tail
 full=$configs/locfree_$tail
-stock=$root/configs/hsjp/benchmarks/td-hm_res18_scratch_1xb32-14e_lspet-fit-128x96.py
+stock=$root/configs/hsjp/benchmarks/td-hm_res18_scratch_1xb8-14e_lspet-fit-128x96.py
 purpose=${PURPOSE:-report}
 windows=train_dataloader.dataset.pipeline.2
 
@@ -27,7 +27,8 @@ wanted() { # NAME
 }
 
 row() { # NAME CONFIG [OPTIONS OF label_efficiency.py ...] [-- CONFIG OPTIONS ...]
-  local name=$1 config=$2 init=(--init "hsjp=$backbone") more=()
+  local name=$1 config=$2 more=()
+  local init=(--init "hsjp=$backbone" --with-deconv hsjp)
   shift 2
   wanted "$name" || return 0
   while [ $# -gt 0 ] && [ "$1" != -- ]; do

@@ -12,7 +12,7 @@ torch allocated as well.
 Example:
     python tools/benchmarks/model_speed.py \
         configs/hsjp/benchmarks/td-hm_res18_scratch_1xb32-14e_lspet-fit-128x96.py \
-        configs/location_free/locfree_res18_1xb32-14e_lspet-fit-128x96.py
+        configs/location_free/locfree_res18_1xb8-14e_lspet-fit-128x96.py
 """
 
 import argparse

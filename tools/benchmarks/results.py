@@ -66,6 +66,7 @@ BLOCK = _block('table', '(?P<metrics>[^>]*?)')
 STUDY_BLOCK = _block('study', r'(?P<metric>\S+)')
 MODELS_BLOCK = _block('models', '(?P<metrics>[^>]*?)')
 MODES = ('full', 'few-layer', 'frozen')
+EQUAL_COMPUTE = 'scratch-equal-compute'
 LATER = ('recipe_sha256', 'trained_on')
 
 
@@ -277,7 +278,7 @@ def read_study(folder: Path) -> list[dict]:
     lengths: dict[tuple, int] = {}
     for file, run in zip(files, runs, strict=True):
         info = run['info']
-        if info['init'].endswith('-equal-compute'):
+        if info['init'].startswith(EQUAL_COMPUTE):
             continue
         place = info['mode'], info['fraction'], run['seed']
         if lengths.setdefault(place, run['iterations']) != run['iterations']:

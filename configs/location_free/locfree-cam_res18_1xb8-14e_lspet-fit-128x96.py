@@ -1,6 +1,6 @@
 # CAM baseline: keypoints of Leeds Sports Pose Extended from presence in four windows a
 # person, ResNet-18, on the 90 % of its training images in lspet_fit.json.
-_base_ = ['../hsjp/benchmarks/td-hm_res18_scratch_1xb32-14e_lspet-fit-128x96.py']
+_base_ = ['../hsjp/benchmarks/td-hm_res18_scratch_1xb8-14e_lspet-fit-128x96.py']
 
 # codec settings
 codec = dict(

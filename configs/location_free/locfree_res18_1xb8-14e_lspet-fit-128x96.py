@@ -1,5 +1,5 @@
 # The full model: context over two scales of the backbone, and pose prototypes.
-_base_ = ['./locfree-cam_res18_1xb32-14e_lspet-fit-128x96.py']
+_base_ = ['./locfree-cam_res18_1xb8-14e_lspet-fit-128x96.py']
 
 model = dict(
     backbone=dict(out_indices=(2, 3)),
