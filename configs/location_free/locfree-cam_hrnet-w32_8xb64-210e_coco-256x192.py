@@ -20,7 +20,7 @@ model = dict(
         in_channels=[32],
         deconv_out_channels=None,
         metainfo=dict(from_file='configs/_base_/datasets/coco.py'),
-        cam=dict(pooling='lse'),
+        cam=dict(pooling='topk'),
         decoder=codec))
 
 # pipelines; RandomHalfBody would choose its crop by places

@@ -16,7 +16,7 @@ model = dict(
         type='mmpose_pretext.LocationFreeHead',
         in_channels=[512],
         metainfo=dict(from_file='configs/_base_/datasets/crowdpose.py'),
-        cam=dict(pooling='lse'),
+        cam=dict(pooling='topk'),
         decoder=codec))
 
 # pipelines

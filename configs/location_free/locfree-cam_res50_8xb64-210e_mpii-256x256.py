@@ -19,7 +19,7 @@ model = dict(
         type='mmpose_pretext.LocationFreeHead',
         in_channels=[2048],
         metainfo=dict(from_file='configs/_base_/datasets/mpii.py'),
-        cam=dict(pooling='lse'),
+        cam=dict(pooling='topk'),
         decoder=codec))
 
 # pipelines; RandomHalfBody would choose its crop by places

@@ -8,4 +8,5 @@ model = dict(
         location_index=0,
         context_indices=(1, 2, 3),
         context=dict(),
-        prototypes=dict()))
+        prototypes=dict(),
+        cam=dict(pooling='mass')))

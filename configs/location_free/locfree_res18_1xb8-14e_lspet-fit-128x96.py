@@ -7,4 +7,5 @@ model = dict(
         in_channels=[256, 512],
         context=dict(),
         context_indices=(0, 1),
-        prototypes=dict()))
+        prototypes=dict(),
+        cam=dict(pooling='mass')))

@@ -7,4 +7,5 @@ model = dict(
         in_channels=[1024, 2048],
         context_indices=(0, 1),
         context=dict(),
-        prototypes=dict()))
+        prototypes=dict(),
+        cam=dict(pooling='mass')))

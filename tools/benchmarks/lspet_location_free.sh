@@ -62,16 +62,17 @@ budget() { # NAME CONFIG BUDGET WINDOWS [CONFIG OPTIONS ...]
   row "$name" "$config" -- "$windows.budget=$kind" "$windows.num_windows=$number" "$@"
 }
 
-lse=model.head.cam.pooling=lse
+# of the poolings of activation maps, the one that the select set was for (README.md)
+topk=model.head.cam.pooling=topk
 mass=model.head.cam.pooling=mass
 case $table in
   ablation)
     constant 00_a-random-place random
     constant 00_always-the-median-pose median
-    row 01_CAM "$cam" -- $lse
-    row 02_CAM_context "$full" -- $lse model.head.prototypes=None
-    row 03_CAM_context_prototypes "$full" -- $lse +model.head.prototypes.relation=none
-    row 04_CAM_context_prototypes_relation "$full" -- $lse
+    row 01_CAM "$cam" -- $topk
+    row 02_CAM_context "$full" -- $topk model.head.prototypes=None
+    row 03_CAM_context_prototypes "$full" -- $topk +model.head.prototypes.relation=none
+    row 04_CAM_context_prototypes_relation "$full" -- $topk
     row 05_mass "$cam" -- $mass
     row 06_mass_context "$full" -- $mass model.head.prototypes=None
     row 07_mass_context_prototypes "$full" -- $mass +model.head.prototypes.relation=none
@@ -79,11 +80,11 @@ case $table in
     row 09_mass_context_prototypes_relation_from-random-weights "$full" --scratch -- $mass
     ;;
   budget)
-    budget 01_CAM_strict_14-answers "$full" strict 0 $lse
-    budget 02_CAM_1-window_28-answers "$full" windows 1 $lse
-    budget 03_CAM_4-windows_70-answers "$full" windows 4 $lse
-    budget 04_CAM_16-windows_238-answers "$full" windows 16 $lse
-    budget 05_CAM_unlimited-windows_oracle "$full" unlimited 4 $lse
+    budget 01_CAM_strict_14-answers "$full" strict 0 $topk
+    budget 02_CAM_1-window_28-answers "$full" windows 1 $topk
+    budget 03_CAM_4-windows_70-answers "$full" windows 4 $topk
+    budget 04_CAM_16-windows_238-answers "$full" windows 16 $topk
+    budget 05_CAM_unlimited-windows_oracle "$full" unlimited 4 $topk
     budget 06_mass_strict_14-answers "$full" strict 0 $mass
     budget 07_mass_1-window_28-answers "$full" windows 1 $mass
     budget 08_mass_4-windows_70-answers "$full" windows 4 $mass

@@ -59,6 +59,11 @@ class LocationFreeHead(HeatmapHead):
         place_loss: Config of a loss of places, or None to ignore places.
         branch_weights: Weights of the presence losses of ``cam``, ``prototype`` and
             ``location``.
+        absent_outside_box: Whether the crop around the box is one more region, where
+            what is present in the box is absent: a keypoint has one place, so nobody
+            has to be asked. Maps that are pooled within regions are free around the
+            box otherwise, and can have their peaks there. Default: True, unless the
+            pooling is ``'mass'``, where mass in the box is none around it.
         decoder: The codec, :class:`mmpose_pretext.PresenceLabel`.
         **kwargs: See :class:`mmpose.models.HeatmapHead`: ``deconv_out_channels``, ...
 
@@ -85,6 +90,7 @@ class LocationFreeHead(HeatmapHead):
             type='mmpose_pretext.PlaceCrossEntropyLoss'
         ),
         branch_weights: dict[str, float] | None = None,
+        absent_outside_box: bool | None = None,
         decoder: ConfigType | None = None,
         **kwargs,
     ) -> None:
@@ -159,6 +165,9 @@ class LocationFreeHead(HeatmapHead):
             | dict(in_channels=decoded if cam_index is None else channels[cam_index])
             | (cam or {})
         )
+        if absent_outside_box is None:
+            absent_outside_box = self.cam.pooling != 'mass'
+        self.absent_outside_box = absent_outside_box
         self.context = self.prototypes = self.classifier = None
         if context is not None:
             self.context = MODELS.build(
@@ -310,12 +319,15 @@ class LocationFreeHead(HeatmapHead):
     ) -> dict[str, Tensor]:
         labels, windows = _presence_labels(samples)
         coverage = window_coverage(windows, result['cam'].shape[2:])
+        regions, answers = coverage, labels
+        if self.absent_outside_box:
+            regions, answers = _with_outside(coverage, labels)
         losses = {}
         for name in ('cam', 'location'):
             weight = self.branch_weights[name]
             if weight and not (name == 'cam' and result['location'] is result['cam']):
-                pooled = self.cam.pool(result[name], coverage)
-                losses[name] = weight * self.presence_loss(*pooled, labels)
+                pooled = self.cam.pool(result[name], regions)
+                losses[name] = weight * self.presence_loss(*pooled, answers)
         if 'prototype' in result:
             logits = result['prototype'].float()
             losses['prototype'] = self.branch_weights['prototype'] * self.presence_loss(
@@ -415,6 +427,14 @@ def _presence_labels(samples: SampleList) -> tuple[Tensor, Tensor]:
         _pad([label.presence for label in labels], -1),
         _pad([label.presence_windows for label in labels], 0),
     )
+
+
+def _with_outside(coverage: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Add the crop around the box, the first region: present there, absent here."""
+    outside = 1 - coverage[:, :1]
+    some = (outside.sum(dim=(2, 3)) > 1)[..., None]
+    absent = torch.where((labels[:, :1] == 1) & some, 0.0, -1.0)
+    return torch.cat([coverage, outside], 1), torch.cat([labels, absent], 1)
 
 
 def _pad(parts: list[Tensor], value: float) -> Tensor:

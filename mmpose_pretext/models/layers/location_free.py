@@ -52,7 +52,7 @@ class PartCAM(BaseModule):
         in_channels: int,
         num_keypoints: int,
         kernel_size: int = 1,
-        pooling: str = 'lse',
+        pooling: str = 'topk',
         topk: int = 10,
         sharpness: float = 4.0,
         init_cfg: dict | None = None,

@@ -210,6 +210,47 @@ def test_locations_do_not_matter_without_weights():
     assert first['loss_presence_location'] == second['loss_presence_location']
 
 
+def test_what_the_box_shows_is_absent_around_it():
+    """By the loss, with regions that say so, of maps that are free otherwise."""
+    batch = samples(1)
+    labels = batch[0].gt_instance_labels
+    corners = [(0.5, 0.5), (5.5, 0.5), (5.5, 6.5), (0.5, 6.5)]
+    labels.presence_windows = torch.tensor([[corners]])
+    labels.presence = torch.tensor([[[1.0, 0.0, -1.0]]])
+    head = make_head(cam=dict(pooling='average'), place_loss=None)
+    maps = torch.randn(1, 3, 8, 8, requires_grad=True)
+    head.branches = lambda feats: dict(cam=maps, location=maps)
+    loss = head.loss(None, batch)['loss_presence_location']
+    inside = maps[0, :2, 1:7, 1:6].mean(dim=(1, 2))
+    around = (maps[0, 0].sum() - maps[0, 0, 1:7, 1:6].sum()) / 34
+    logits, answers = torch.cat([inside, around[None]]), torch.tensor([1.0, 0.0, 0.0])
+    expected = torch.nn.functional.binary_cross_entropy_with_logits(logits, answers)
+    torch.testing.assert_close(loss, expected)
+    (gradient,) = torch.autograd.grad(loss, maps)
+    assert (gradient[0, 0, 0] > 0).all()  # the evidence around goes down
+    assert (gradient[0, 1:, 0] == 0).all()  # unknown: it is not in the box
+
+    whole = torch.tensor([(-0.5, -0.5), (7.5, -0.5), (7.5, 7.5), (-0.5, 7.5)])
+    labels.presence_windows = whole[None, None]
+    loss = head.loss(None, batch)['loss_presence_location']
+    means = maps[0, :2].mean(dim=(1, 2))
+    expected = torch.nn.functional.binary_cross_entropy_with_logits(means, answers[:2])
+    torch.testing.assert_close(loss, expected)
+
+
+@pytest.mark.parametrize(
+    ('pooling', 'argument', 'asked'),
+    [('topk', None, 5), ('topk', False, 4), ('mass', None, 4), ('mass', True, 5)],
+)
+def test_whether_to_ask_around_the_box(pooling, argument, asked):
+    head = make_head(cam=dict(pooling=pooling), absent_outside_box=argument)
+    regions = []
+    pool = head.cam.pool
+    head.cam.pool = lambda *args: regions.append(args[1].shape[1]) or pool(*args)
+    head.loss(feats(), samples())
+    assert regions == [asked]
+
+
 def test_score_is_presence_times_peak():
     head = make_head(cam=dict(pooling='mass'))
     maps = torch.full((1, 3, 8, 8), -20.0)
