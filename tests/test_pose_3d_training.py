@@ -200,7 +200,7 @@ def human36m(tmp_path_factory):
     return folder
 
 
-@pytest.mark.skipif('PRETEXT_DATA' not in os.environ, reason='wants PRETEXT_DATA')
+@pytest.mark.skipif(not os.environ.get('PRETEXT_DATA'), reason='wants PRETEXT_DATA')
 def test_real_annotations_of_human36m(tmp_path):
     real = Path(os.environ['PRETEXT_DATA']).resolve() / 'fixtures/h36m'
     names = np.load(real / 'test_h36m_body3d.npz')['imgname']

@@ -679,7 +679,7 @@ def test_polygons_are_not_kept_in_memory(data, tool):
     assert content['categories'][0]['keypoints'] == list(NAMES['coco'])
 
 
-@pytest.mark.skipif('PRETEXT_DATA' not in os.environ, reason='needs PRETEXT_DATA')
+@pytest.mark.skipif(not os.environ.get('PRETEXT_DATA'), reason='needs PRETEXT_DATA')
 def test_real_files(data, run, load):
     fixtures = Path(os.environ['PRETEXT_DATA']) / 'fixtures'
     for source, images, file in (

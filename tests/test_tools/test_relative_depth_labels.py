@@ -261,7 +261,7 @@ def test_bad_input(tool, tmp_path, poses, panoptic, capsys):
         tool.main([str(tmp_path), '--scenes', '0'])
 
 
-@pytest.mark.skipif('PRETEXT_DATA' not in os.environ, reason='needs PRETEXT_DATA')
+@pytest.mark.skipif(not os.environ.get('PRETEXT_DATA'), reason='needs PRETEXT_DATA')
 def test_labels_of_real_poses_reach_the_aim(tool):
     path = Path(os.environ['PRETEXT_DATA']) / 'mocap' / 'bandai_h36m17.npz'
     scenes = draw(tool, path, 200)
