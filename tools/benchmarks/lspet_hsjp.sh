@@ -43,9 +43,11 @@ options() { # VARIANT
     24e) # the seed is for other puzzles than those of the first epochs
       printf '%s\n' "load_from=$work/default-8e/backbone.pth" randomness.seed=1
       ;;
-    permutation | permutation-24e | rotation)
-      [ "$1" != permutation-24e ] || # as 24e
-        printf '%s\n' "load_from=$work/permutation-8e/backbone.pth" randomness.seed=1
+    permutation-24e) # as 24e
+      printf '%s\n' "load_from=$work/permutation-8e/backbone.pth" randomness.seed=1
+      options permutation
+      ;;
+    permutation | rotation)
       printf '%s\n' train_dataloader.dataset.ann_file=lspet_fit.json \
         val_dataloader.dataset.ann_file=lspet_select.json \
         val_dataloader.dataset.data_prefix.img=train/ train_dataloader.batch_size=8 \
