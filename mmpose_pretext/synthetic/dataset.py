@@ -180,7 +180,7 @@ def make_dataset(
     Args:
         out_dir: Folder, made when missing; it may hold other splits.
         num_images: Number of images, at least 1.
-        config: Size of the images and number of people.
+        config: Size of the images, number of people, and what else is in view.
         split: Name of the split: letters, digits, ``_`` and ``-``.
         seed: Seed, not negative.
         workers: Number of processes, at least 1.
@@ -238,6 +238,7 @@ def make_dataset(
             'split': split,
             'image_size': config.image_size,
             'people': config.people,
+            'plain': config.plain,
             'poses': motion and motion.source,
         },
         'images': records,

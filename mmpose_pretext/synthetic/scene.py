@@ -24,10 +24,13 @@ class SceneConfig:
     Args:
         image_size: Width and height in pixels, each at least 32.
         people: Least and greatest number of people, at least 1 and at most 12.
+        plain: Draw people on bare ground, in pictures without noise
+            and blur. Nothing else is in view but the seats of those who sit.
     """
 
     image_size: tuple[int, int] = (256, 256)
     people: tuple[int, int] = (1, 6)
+    plain: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what cannot be drawn."""
@@ -208,6 +211,13 @@ def _background(
     return out, sky
 
 
+def _bare_ground() -> tuple[list[Solids], np.ndarray]:
+    """Grey ground and sky, as :func:`_background` returns them."""
+    grey = looks(1, colour=0.5, grain=0)
+    ground = _boxes([[0, -1, 0]], [[ENDLESS, 1, ENDLESS]], [0], grey)
+    return [ground], np.full((2, 3), 0.8)
+
+
 def _boxes(centre: list, half: list, yaw: list, look: np.ndarray) -> Solids:
     arrays = (np.asarray(v, float) for v in (centre, half, yaw))
     return Solids.boxes(*arrays, look)
@@ -271,10 +281,13 @@ def sample_scene(
         if pose.action == 'sit':
             bodies.append(_seat(rng, pose, yaw))
     ground = np.array(spots)
-    behind, sky = _background(rng, camera, ground)
     front = []
-    while len(front) < 2 and rng.random() < 0.35:
-        front += _obstacle(rng, camera, ground)
+    if config.plain:
+        behind, sky = _bare_ground()
+    else:
+        behind, sky = _background(rng, camera, ground)
+        while len(front) < 2 and rng.random() < 0.35:
+            front += _obstacle(rng, camera, ground)
     azimuth, elevation = np.deg2rad([rng.uniform(-110, 110), rng.uniform(25, 75)])
     towards = [np.sin(azimuth), np.tan(elevation), -np.cos(azimuth)]
     light = Light(
@@ -284,6 +297,8 @@ def sample_scene(
         sky,
     )
     grade = rng.uniform([0.8, 0.85, 0.005, -1.5], [1.2, 1.1, 0.03, 0.7])
+    if config.plain:
+        grade = np.array([1.0, 1.0, 0.0, 0.0])
     noise = int(rng.integers(_SHIFTS))
     solids = Solids.join(behind + bodies + front)
     return Scene(camera, people, solids, light, grade, noise)

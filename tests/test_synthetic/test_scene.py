@@ -128,6 +128,26 @@ def test_scenes_are_drawn_from_the_generator_alone():
     assert (images[0] != images[2]).any()
 
 
+def test_plain_scenes_show_nothing_but_people_and_ground():
+    def standing(rng):
+        return sample_pose(rng, 'stand')
+
+    for seed in range(4):
+        configs = [SceneConfig((96, 96), (1, 3), plain) for plain in (True, False)]
+        scenes = [
+            sample_scene(np.random.default_rng(seed), config, standing)
+            for config in configs
+        ]
+        owners = scenes[0].solids.owner
+        assert (owners < 0).sum() == 1  # the ground
+        assert (scenes[1].solids.owner < 0).sum() > 1
+        for plain, full in zip(*(s.people for s in scenes), strict=True):
+            np.testing.assert_array_equal(plain.joints, full.joints)
+        images = [[render(replace(s, noise=n)).image for n in (0, 9)] for s in scenes]
+        assert (images[0][0] == images[0][1]).all()
+        assert (images[1][0] != images[1][1]).any()
+
+
 def test_visible_keypoints_lie_on_the_persons_pixels():
     rng = np.random.default_rng(11)
     on = total = 0

@@ -28,6 +28,10 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         '--people', type=int, nargs=2, default=(1, 6), metavar=('MIN', 'MAX'),
         help='number of people in an image, default: 1 6',
     )  # fmt: skip
+    parser.add_argument(
+        '--plain', action='store_true',
+        help='bare ground, no noise and blur, nothing that hides people',
+    )  # fmt: skip
     parser.add_argument('--split', default='train', help='its name, default: train')
     parser.add_argument('--seed', type=int, default=0, help='default: 0')
     parser.add_argument('--workers', type=int, default=1, help='processes, default: 1')
@@ -59,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         path = make_dataset(
             args.out_dir,
             args.num_images,
-            SceneConfig(tuple(args.image_size), tuple(args.people)),
+            SceneConfig(tuple(args.image_size), tuple(args.people), args.plain),
             split=args.split,
             seed=args.seed,
             workers=args.workers,
