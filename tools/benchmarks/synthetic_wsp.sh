@@ -7,13 +7,13 @@
 #   bash tools/benchmarks/synthetic_wsp.sh poses [INIT ...]
 # Methods: wsp, heatmap, shuffled, and ground, which is wsp with the labels of
 # train_ground.json. Inits: these, scratch, and hsjp with HSJP=BACKBONE.pth. Default: all,
-# but no poses from ground. In the environment: SEEDS (0 1 2), ITERATIONS (1000 of pretraining, 400 of
-# poses), EQUAL_COMPUTE (500: iterations of poses that see as many images as a
-# pretraining, on top for scratch-equal-compute, which comes with scratch), FRACTIONS
-# (0.01 0.05 0.25 1), JOBS (1), PURPOSE (report; choose evaluates on the val set and
-# copies nothing), OPTIONS (more --cfg-options, as in configs/wsp/README.md), and SIZE
-# (128; 256 pretrains with images of 256x256, four times the arithmetic, as a study of
-# its own, from which no poses are fine-tuned).
+# but no poses from ground. In the environment: SEEDS (0 1 2), ITERATIONS (1000 of
+# pretraining, 1600 of poses), EQUAL_COMPUTE (2000: iterations of poses that see as many
+# images as a pretraining, on top for scratch-equal-compute, which comes with scratch;
+# empty for none), FRACTIONS (0.01 0.05 0.25 1), JOBS (1), PURPOSE (report; choose
+# evaluates on the val set and copies nothing), OPTIONS (more --cfg-options, as in
+# configs/wsp/README.md), and SIZE (128; 256 pretrains with images of 256x256, four times
+# the arithmetic, as a study of its own, from which no poses are fine-tuned).
 set -euo pipefail
 step=$1
 shift
@@ -67,17 +67,22 @@ case $step in
     done
     ;;
   poses)
+    # small batches, as in the study of HSJP: short runs are short of steps
+    batch="train_dataloader.batch_size=8 optim_wrapper.optimizer.lr=5e-4 +optim_wrapper.optimizer.fused=True"
     [ $# -gt 0 ] || set -- scratch wsp heatmap shuffled ${HSJP:+hsjp}
     for seed in ${SEEDS:-0 1 2}; do
       for init; do
         case $init in
-          scratch) weights="scratch --equal-compute ${EQUAL_COMPUTE:-500}" ;;
+          scratch)
+            weights=scratch
+            [ -z "${EQUAL_COMPUTE-2000}" ] || weights="scratch --equal-compute ${EQUAL_COMPUTE-2000}"
+            ;;
           hsjp) weights=hsjp=$HSJP ;;
           *) weights=$init=$work/pretraining/$init-$seed/runs/scratch_100pct_seed$seed/backbone.pth ;;
         esac
         # shellcheck disable=SC2086
         benchmark "$wsp/benchmarks/integral-pose3d_res18_scratch_1xb32-20e_synthetic-128x128.py" \
-          "$work/poses" "${ITERATIONS:-400}" "" --init $weights \
+          "$work/poses" "${ITERATIONS:-1600}" "$batch" --init $weights \
           --fractions ${FRACTIONS:-0.01 0.05 0.25 1} --seeds "$seed"
         publish "$work/poses" poses
       done
