@@ -6,14 +6,15 @@
 #   bash tools/benchmarks/synthetic_wsp.sh pretraining [METHOD ...]
 #   bash tools/benchmarks/synthetic_wsp.sh poses [INIT ...]
 # Methods: wsp, heatmap, shuffled, and ground, which is wsp with the labels of
-# train_ground.json. Inits: these, scratch, and hsjp with HSJP=BACKBONE.pth. Default: all,
-# but no poses from ground. In the environment: SEEDS (0 1 2), ITERATIONS (1000 of
-# pretraining, 1600 of poses), EQUAL_COMPUTE (2000: iterations of poses that see as many
-# images as a pretraining, on top for scratch-equal-compute, which comes with scratch;
-# empty for none), FRACTIONS (0.01 0.05 0.25 1), JOBS (1), PURPOSE (report; choose
-# evaluates on the val set and copies nothing), OPTIONS (more --cfg-options, as in
-# configs/wsp/README.md), and SIZE (128; 256 pretrains with images of 256x256, four times
-# the arithmetic, as a study of its own, from which no poses are fine-tuned).
+# train_ground.json. Inits: these, with their deconvolutions, scratch, and hsjp with
+# HSJP=BACKBONE.pth. Default: all, but no poses from ground. In the environment: SEEDS (0
+# 1 2), ITERATIONS (1000 of pretraining, 1600 of poses), EQUAL_COMPUTE (2000: iterations
+# of poses that see as many images as a pretraining, on top for scratch-equal-compute,
+# which comes with scratch; empty for none), FRACTIONS (0.01 0.05 0.25 1), JOBS (1),
+# PURPOSE (report; choose evaluates on the val set and copies nothing), OPTIONS (more
+# --cfg-options, as in configs/wsp/README.md), and SIZE (128; 256 pretrains with images of
+# 256x256, four times the arithmetic, as a study of its own, from which no poses are
+# fine-tuned).
 set -euo pipefail
 step=$1
 shift
@@ -78,7 +79,10 @@ case $step in
             [ -z "${EQUAL_COMPUTE-2000}" ] || weights="scratch --equal-compute ${EQUAL_COMPUTE-2000}"
             ;;
           hsjp) weights=hsjp=$HSJP ;;
-          *) weights=$init=$work/pretraining/$init-$seed/runs/scratch_100pct_seed$seed/backbone.pth ;;
+          *)
+            weights=$init=$work/pretraining/$init-$seed/runs/scratch_100pct_seed$seed/backbone.pth
+            weights="$weights --with-deconv $init"
+            ;;
         esac
         # shellcheck disable=SC2086
         benchmark "$wsp/benchmarks/integral-pose3d_res18_scratch_1xb32-20e_synthetic-128x128.py" \
