@@ -75,8 +75,8 @@ case $step in
       for init; do
         case $init in
           scratch)
-            weights=scratch
-            [ -z "${EQUAL_COMPUTE-2000}" ] || weights="scratch --equal-compute ${EQUAL_COMPUTE-2000}"
+            extra=${EQUAL_COMPUTE-2000}
+            weights="scratch${extra:+ --equal-compute $extra}"
             ;;
           hsjp) weights=hsjp=$HSJP ;;
           *)
