@@ -8,6 +8,7 @@ from mmpose_pretext.datasets.transforms import check_pipeline
 
 FLIP = dict(type='RandomFlip', prob=1.0)
 MASK = dict(type='BottomupGetHeatmapMask')
+MOSAIC = dict(type='Mosaic', img_scale=(64, 64))
 CODEC = dict(
     type='mmpose_pretext.RelativeDepthLabel',
     input_size=(64, 64),
@@ -41,9 +42,9 @@ def test_global_maps_flips_and_colours_pass(transforms):
     pipeline += [dict(type='GenerateTarget', encoder=CODEC)]
     check_pipeline(pipeline)
     check_pipeline(Compose(pipeline))
-
-
-MOSAIC = dict(type='Mosaic', img_scale=(64, 64))
+    # and that was not for want of looking
+    with pytest.raises(ValueError, match='^Mosaic cannot be used'):
+        check_pipeline([*pipeline, MOSAIC])
 
 
 @pytest.mark.parametrize(
