@@ -15,7 +15,8 @@
 #   rotation (the classic pretexts, in the same batches), permutation-24e (as hsjp-24e), or
 #   NAME=FILE, a backbone of a peer.
 # In the environment: SEEDS (choose: 0 1; report: 0 1 2) of fine-tuning, FRACTIONS (0.05),
-# ITERATIONS (800) of fine-tuning, JOBS (1), and OPTIONS, more --cfg-options of all runs
+# ITERATIONS (800) of fine-tuning, STUDY (lspet_choose, lspet_report), its name: one has
+# one length; JOBS (1), and OPTIONS, more --cfg-options of all runs
 # ('+optim_wrapper.type=mmpose_pretext.CPUAmpOptimWrapper' is what was run).
 set -euo pipefail
 step=${1:?choose or report}
@@ -111,7 +112,7 @@ case $step in
         init="$variant=$work/$variant-${epochs}e/backbone.pth --with-deconv $variant"
       fi
       # shellcheck disable=SC2086
-      finetune lspet_choose "${SEEDS:-0 1}" --init $init
+      finetune "${STUDY:-lspet_choose}" "${SEEDS:-0 1}" --init $init
     done
     ;;
   report)
@@ -143,7 +144,7 @@ case $step in
         *) echo "lspet_hsjp.sh: unknown initialization $init" >&2 && exit 2 ;;
       esac
       # shellcheck disable=SC2086
-      finetune lspet_report "${SEEDS:-0 1 2}" --init $weights
+      finetune "${STUDY:-lspet_report}" "${SEEDS:-0 1 2}" --init $weights
     done
     ;;
   *)

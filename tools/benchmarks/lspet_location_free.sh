@@ -18,9 +18,15 @@ configs=$root/configs/location_free
 tail=res18_1xb8-14e_lspet-fit-128x96.py
 cam=$configs/locfree-cam_$tail
 full=$configs/locfree_$tail
+augmented=$configs/locfree_res18_augmented_${tail#res18_}
 stock=$root/configs/hsjp/benchmarks/td-hm_res18_scratch_1xb8-14e_lspet-fit-128x96.py
 purpose=${PURPOSE:-report}
-windows=train_dataloader.dataset.pipeline.2
+train=train_dataloader.dataset.pipeline
+windows=$train.2
+# both networks get the same augmentation: half bodies are cut out by places, which
+# Location-Free has not; and only the third table has rotation, scale and shift
+whole_bodies=+$train.3.prob=0
+flips="$whole_bodies +$train.4.rotate_prob=0 +$train.4.scale_prob=0 +$train.4.shift_prob=0"
 
 wanted() { # NAME
   [ ${#rows[@]} -eq 0 ] || [[ " ${rows[*]} " == *" $1 "* ]]
@@ -90,25 +96,25 @@ case $table in
     budget 08_mass_4-windows_70-answers "$full" windows 4 $mass
     budget 09_mass_16-windows_238-answers "$full" windows 16 $mass
     budget 10_mass_unlimited-windows_oracle "$full" unlimited 4 $mass
-    row 11_stock-network_all-places "$stock"
+    row 11_stock-network_all-places "$stock" -- $flips
     ;;
   locations)
     number=0
     rank() { printf '%02d' $((number + $1)); }
     for percent in 5 10 25; do
       fraction=$(awk "BEGIN { print $percent / 100 }")
-      row "$(rank 1)_$percent%-of-the-places_presence-of-all" "$full" \
+      row "$(rank 1)_$percent%-of-the-places_presence-of-all" "$augmented" \
         --fractions "$fraction" --keep-rest -- $mass
-      row "$(rank 2)_$percent%-of-the-places_same-network" "$full" \
-        --fractions "$fraction" -- $mass model.head.presence_loss=None \
+      row "$(rank 2)_$percent%-of-the-places_same-network" "$augmented" \
+        --fractions "$fraction" -- $mass +model.head.presence_loss=None \
         "+$windows.keep_locations=True"
       row "$(rank 3)_$percent%-of-the-places_stock-network" "$stock" \
-        --fractions "$fraction"
+        --fractions "$fraction" -- "$whole_bodies"
       number=$((number + 3))
     done
-    row 10_all-places_same-network "$full" -- $mass model.head.presence_loss=None \
+    row 10_all-places_same-network "$augmented" -- $mass +model.head.presence_loss=None \
       "+$windows.keep_locations=True"
-    row 11_all-places_stock-network "$stock"
+    row 11_all-places_stock-network "$stock" -- "$whole_bodies"
     ;;
   *) echo "TABLE must be ablation, budget or locations, but is '$table'" >&2 && exit 2 ;;
 esac
