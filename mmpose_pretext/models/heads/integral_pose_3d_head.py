@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from mmpose_pretext.models.layers.soft_argmax import (
     expected_voxels,
+    marginals,
     probability_volumes,
-    soft_argmax_3d,
 )
 from mmpose_pretext.registry import MODELS
 
@@ -42,6 +42,9 @@ class IntegralPose3DHead(HeatmapHead):
         loss: Config of the loss of the coordinates, in voxels: one of MMPose's, with
             ``use_target_weight``.
         root_depth_loss: Config of the loss of the depth's logarithm, likewise.
+        marginal_loss: Config of a loss of the volumes' marginals on top, such as
+            :class:`mmpose_pretext.MarginalHeatmapLoss`; short trainings from random
+            weights need it.
         decoder: The codec, :class:`mmpose_pretext.IntegralPose3D`.
         **kwargs: See :class:`mmpose.models.HeatmapHead`: ``deconv_out_channels``, ...
 
@@ -57,6 +60,7 @@ class IntegralPose3DHead(HeatmapHead):
         root_depth: bool = False,
         loss: ConfigType = dict(type='L1Loss', use_target_weight=True),  # noqa: B006
         root_depth_loss: ConfigType = dict(type='L1Loss', use_target_weight=True),  # noqa: B006
+        marginal_loss: ConfigType | None = None,
         decoder: ConfigType | None = None,
         **kwargs,
     ) -> None:
@@ -78,6 +82,9 @@ class IntegralPose3DHead(HeatmapHead):
         self.root_depth_loss = (
             MMPOSE_MODELS.build(root_depth_loss) if root_depth else None
         )
+        self.marginal_loss = None
+        if marginal_loss is not None:
+            self.marginal_loss = MMPOSE_MODELS.build(marginal_loss)
 
     @property
     def predicts_root_depth(self) -> bool:
@@ -123,17 +130,19 @@ class IntegralPose3DHead(HeatmapHead):
 
         Returns:
             ``loss_kpt``, the mean over the batch's coordinates, where unlabelled ones
-            have 0, and with ``root_depth`` also ``loss_root_depth``.
+            have 0; with ``marginal_loss`` also ``loss_marginal``, and with
+            ``root_depth`` also ``loss_root_depth``.
         """
         volumes, root_depths = self(feats)
         labels = [sample.gt_instance_labels for sample in batch_data_samples]
+        places = marginals(probability_volumes(volumes))
+        target = torch.cat([label.keypoint_labels for label in labels])
+        weight = torch.cat([label.keypoint_weights for label in labels])
         losses = dict(
-            loss_kpt=self.loss_module(
-                soft_argmax_3d(volumes),
-                torch.cat([label.keypoint_labels for label in labels]),
-                torch.cat([label.keypoint_weights for label in labels]),
-            )
+            loss_kpt=self.loss_module(expected_voxels(places), target, weight)
         )
+        if self.marginal_loss is not None:
+            losses['loss_marginal'] = self.marginal_loss(places, target, weight)
         if root_depths is not None:
             losses['loss_root_depth'] = self.root_depth_loss(
                 root_depths.float(),
@@ -177,7 +186,7 @@ class IntegralPose3DHead(HeatmapHead):
         else:
             volumes, roots = self(feats)
             probabilities = probability_volumes(volumes)
-        voxels = to_numpy(expected_voxels(probabilities))
+        voxels = to_numpy(expected_voxels(marginals(probabilities)))
         instances = []
         for index in range(len(voxels)):
             keypoints, scores = self.decoder.decode(voxels[index : index + 1])

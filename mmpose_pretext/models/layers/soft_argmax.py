@@ -1,5 +1,7 @@
 """Differentiable places of peaks."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -22,8 +24,7 @@ def soft_argmax_3d(volumes: Tensor) -> Tensor:
         >>> soft_argmax_3d(volumes)
         tensor([[[5., 2., 1.]]])
     """
-    probabilities = probability_volumes(volumes)
-    return expected_voxels(probabilities)
+    return expected_voxels(marginals(probability_volumes(volumes)))
 
 
 def probability_volumes(volumes: Tensor) -> Tensor:
@@ -32,12 +33,30 @@ def probability_volumes(volumes: Tensor) -> Tensor:
     return volumes.flatten(2).softmax(dim=2, dtype=dtype).view(volumes.shape)
 
 
-def expected_voxels(probabilities: Tensor) -> Tensor:
-    """Return the mean place x, y, z of shape (B, K, 3), in voxels."""
+def marginals(probabilities: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Sum the probabilities of volumes over two axes each.
+
+    Args:
+        probabilities: Shape (B, K, D, H, W).
+
+    Returns:
+        Probabilities of x, y and z, of shapes (B, K, W), (B, K, H) and (B, K, D).
+    """
+    return (
+        probabilities.sum(dim=(2, 3)),
+        probabilities.sum(dim=(2, 4)),
+        probabilities.sum(dim=(3, 4)),
+    )
+
+
+def expected_voxels(marginals: Sequence[Tensor]) -> Tensor:
+    """Return the mean place x, y, z of shape (B, K, 3), in voxels.
+
+    Args:
+        marginals: Probabilities of x, y and z, as of :func:`marginals`.
+    """
     places = []
-    for axis in (4, 3, 2):
-        others = [other for other in (2, 3, 4) if other != axis]
-        marginal = probabilities.sum(dim=others)
+    for marginal in marginals:
         index = torch.arange(
             marginal.shape[2], dtype=marginal.dtype, device=marginal.device
         )

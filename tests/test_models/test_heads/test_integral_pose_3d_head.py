@@ -100,6 +100,25 @@ def test_loss_by_hand():
     assert losses['loss_root_depth'].item() == pytest.approx(abs(gap.item()) / 2)
 
 
+def test_loss_of_marginals():
+    loss = dict(type='mmpose_pretext.MarginalHeatmapLoss', sigma=0.8, loss_weight=2.0)
+    batch = samples()
+    batch[0].gt_instance_labels.keypoint_weights[0, 1] = 0
+    model = head(marginal_loss=loss)
+    losses = model.loss(feats(), batch)
+    probabilities = model(feats())[0].flatten(2).softmax(dim=2).view(2, K, 5, 12, 8)
+    labels = [sample.gt_instance_labels for sample in batch]
+    expected_loss = model.marginal_loss(
+        [probabilities.sum(dim=dim) for dim in ((2, 3), (2, 4), (3, 4))],
+        torch.cat([label.keypoint_labels for label in labels]),
+        torch.cat([label.keypoint_weights for label in labels]),
+    )
+    torch.testing.assert_close(losses['loss_marginal'], expected_loss)
+    without = head().loss(feats(), batch)
+    assert set(without) == {'loss_kpt'}
+    torch.testing.assert_close(losses['loss_kpt'], without['loss_kpt'])
+
+
 def test_depth_that_is_not_known_has_no_gradient():
     model = head(root_depth=True)
     batch = samples(1)
