@@ -239,6 +239,7 @@ def make_dataset(
             'image_size': config.image_size,
             'people': config.people,
             'plain': config.plain,
+            'painted': config.painted,
             'poses': motion and motion.source,
         },
         'images': records,

@@ -26,11 +26,15 @@ class SceneConfig:
         people: Least and greatest number of people, at least 1 and at most 12.
         plain: Draw people on bare ground, in pictures without noise
             and blur. Nothing else is in view but the seats of those who sit.
+        painted: Paint every part of a body in a colour of its own, the same in
+            everybody. Left and right have different colours, so a mirrored picture
+            contradicts its labels: leave out flips.
     """
 
     image_size: tuple[int, int] = (256, 256)
     people: tuple[int, int] = (1, 6)
     plain: bool = False
+    painted: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what cannot be drawn."""
@@ -276,7 +280,8 @@ def sample_scene(
         spots.append(_spot(rng, camera, depths, spots, 0.6, margin))
         yaw = 180 + (rng.normal(0, 50) if rng.random() < 0.6 else rng.uniform(0, 360))
         pose = place(draw_pose(rng), yaw, *spots[i])
-        bodies.append(body_solids(pose, sample_outfit(rng), i))
+        outfit = replace(sample_outfit(rng), painted=config.painted)
+        bodies.append(body_solids(pose, outfit, i))
         people.append(pose)
         if pose.action == 'sit':
             bodies.append(_seat(rng, pose, yaw))

@@ -148,6 +148,22 @@ def test_plain_scenes_show_nothing_but_people_and_ground():
         assert (images[1][0] != images[1][1]).any()
 
 
+def test_painted_parts_have_colours_of_their_own():
+    config = SceneConfig((96, 96), (2, 2), painted=True)
+    scenes = [sample_scene(np.random.default_rng(seed), config) for seed in range(3)]
+    people = [
+        s.solids.look[s.solids.owner == i]['colour'] for s in scenes for i in range(2)
+    ]
+    parts = min(map(len, people))  # long hair is a part more
+    for colours in people:
+        np.testing.assert_array_equal(colours[:parts], people[0][:parts])
+        gaps = np.abs(colours[:, None] - colours).max(axis=2)
+        assert gaps[~np.eye(len(colours), dtype=bool)].min() > 0.05
+    same = sample_scene(np.random.default_rng(0), SceneConfig((96, 96), (2, 2)))
+    for painted, dressed in zip(scenes[0].people, same.people, strict=True):
+        np.testing.assert_array_equal(painted.joints, dressed.joints)
+
+
 def test_visible_keypoints_lie_on_the_persons_pixels():
     rng = np.random.default_rng(11)
     on = total = 0

@@ -26,12 +26,15 @@ def test_makes_a_dataset(tool, tmp_path, capsys):
     assert content['images'][0]['width'] == 64
     assert content['images'][0]['height'] == 48
     assert content['info']['seed'] == 4
-    assert content['info']['plain'] is False
+    assert content['info']['plain'] is content['info']['painted'] is False
     assert str(path) in capsys.readouterr().out
     assert tool.main([str(out), *SMALL, '--split', 'val']) == 1
     assert '--force' in capsys.readouterr().err
-    assert tool.main([str(out), *SMALL, '--split', 'val', '--force', '--plain']) == 0
-    assert json.loads(path.read_text())['info']['plain'] is True
+    for option in ('plain', 'painted'):
+        again = [str(out), *SMALL, '--split', 'val', '--force', f'--{option}']
+        assert tool.main(again) == 0
+        info = json.loads(path.read_text())['info']
+        assert [key for key in ('plain', 'painted') if info[key]] == [option]
 
 
 def test_takes_motion_capture(tool, tmp_path):

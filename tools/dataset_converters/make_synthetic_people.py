@@ -32,6 +32,11 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         '--plain', action='store_true',
         help='bare ground, no noise and blur, nothing that hides people',
     )  # fmt: skip
+    parser.add_argument(
+        '--painted', action='store_true',
+        help='every part of a body has a colour of its own, the same in everybody; '
+        'left and right differ, so train without flips',
+    )  # fmt: skip
     parser.add_argument('--split', default='train', help='its name, default: train')
     parser.add_argument('--seed', type=int, default=0, help='default: 0')
     parser.add_argument('--workers', type=int, default=1, help='processes, default: 1')
@@ -63,7 +68,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         path = make_dataset(
             args.out_dir,
             args.num_images,
-            SceneConfig(tuple(args.image_size), tuple(args.people), args.plain),
+            SceneConfig(
+                tuple(args.image_size), tuple(args.people), args.plain, args.painted
+            ),
             split=args.split,
             seed=args.seed,
             workers=args.workers,
