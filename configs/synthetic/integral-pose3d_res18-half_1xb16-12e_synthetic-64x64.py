@@ -1,6 +1,6 @@
 # Integral pose regression with a ResNet-18 of half width, for tests.
 _base_ = [
-    '../wsp/benchmarks/integral-pose3d_res18_scratch_1xb32-20e_synthetic-128x128.py'
+    '../wsp/benchmarks/integral-pose3d_res18_scratch_1xb8-6e_synthetic-128x128.py'
 ]
 
 # runtime

@@ -68,8 +68,6 @@ case $step in
     done
     ;;
   poses)
-    # small batches, as in the study of HSJP: short runs are short of steps
-    batch="train_dataloader.batch_size=8 optim_wrapper.optimizer.lr=5e-4 +optim_wrapper.optimizer.fused=True"
     [ $# -gt 0 ] || set -- scratch wsp heatmap shuffled ${HSJP:+hsjp}
     for seed in ${SEEDS:-0 1 2}; do
       for init; do
@@ -85,8 +83,8 @@ case $step in
             ;;
         esac
         # shellcheck disable=SC2086
-        benchmark "$wsp/benchmarks/integral-pose3d_res18_scratch_1xb32-20e_synthetic-128x128.py" \
-          "$work/poses" "${ITERATIONS:-1600}" "$batch" --init $weights \
+        benchmark "$wsp/benchmarks/integral-pose3d_res18_scratch_1xb8-6e_synthetic-128x128.py" \
+          "$work/poses" "${ITERATIONS:-1600}" "" --init $weights \
           --fractions ${FRACTIONS:-0.01 0.05 0.25 1} --seeds "$seed"
         publish "$work/poses" poses
       done

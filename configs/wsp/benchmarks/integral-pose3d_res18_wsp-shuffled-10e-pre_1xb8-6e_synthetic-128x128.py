@@ -1,4 +1,4 @@
-_base_ = ['./integral-pose3d_res18_scratch_1xb32-20e_synthetic-128x128.py']
+_base_ = ['./integral-pose3d_res18_scratch_1xb8-6e_synthetic-128x128.py']
 
 model = dict(
     backbone=dict(
