@@ -10,7 +10,8 @@
 #   stock (augmentation), 2x2, 4x4, 8x6 (grids), gap, color, sigma1, sigma2.
 # report: on the test set. scratch, equal-compute and equal-compute-24e (random weights
 #   that train for the iterations of the pretraining on top), hsjp (the config, with its
-#   deconvolutions, of its 8 epochs), hsjp-backbone (without them), hsjp-24e (16 more
+#   deconvolutions, of its 8 epochs), hsjp-backbone (without them), hsjp-16e (16 epochs in
+#   one schedule), hsjp-24e (16 more
 #   epochs, from the weights of the 8, with the learning rate begun anew), permutation and
 #   rotation (the classic pretexts, in the same batches), permutation-24e (as hsjp-24e), or
 #   NAME=FILE, a backbone of a peer.
@@ -126,6 +127,10 @@ case $step in
           pretrain default 8
           weights=$init=$work/default-8e/backbone.pth
           [ "$init" != hsjp ] || weights="$weights --with-deconv hsjp"
+          ;;
+        hsjp-16e)
+          pretrain default 16
+          weights="hsjp-16e=$work/default-16e/backbone.pth --with-deconv hsjp-16e"
           ;;
         hsjp-24e)
           pretrain default 8
