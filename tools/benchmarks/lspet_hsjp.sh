@@ -10,11 +10,10 @@
 #   stock (augmentation), 2x2, 4x4, 8x6 (grids), gap, color, sigma1, sigma2.
 # report: on the test set. scratch, equal-compute and equal-compute-24e (random weights
 #   that train for the iterations of the pretraining on top), hsjp (the config, with its
-#   deconvolutions, of its 8 epochs), hsjp-backbone (without them), hsjp-16e (16 epochs in
-#   one schedule), hsjp-24e (16 more
-#   epochs, from the weights of the 8, with the learning rate begun anew), permutation and
-#   rotation (the classic pretexts, in the same batches), permutation-24e (as hsjp-24e), or
-#   NAME=FILE, a backbone of a peer.
+#   deconvolutions, of its 8 epochs), hsjp-backbone (without them), hsjp-16e (16 epochs of
+#   one schedule), hsjp-24e (16 more epochs, from the weights of the 8, with the learning
+#   rate begun anew), permutation and rotation (the classic pretexts, in the same batches),
+#   permutation-24e (as hsjp-24e), or NAME=FILE, a backbone of a peer.
 # In the environment: SEEDS (choose: 0 1; report: 0 1 2) of fine-tuning, FRACTIONS (0.05),
 # ITERATIONS (800) of fine-tuning, STUDY (lspet_choose, lspet_report), its name: one has
 # one length; JOBS (1), and OPTIONS, more --cfg-options of all runs
