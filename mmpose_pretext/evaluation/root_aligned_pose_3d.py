@@ -36,9 +36,13 @@ class RootAlignedPose3D(BaseMetric):
       by default, as of MPI-INF-3DHP.
     - root_depth_error: Mean of the roots' absolute error of depth, if predictions have
       ``root_depths``. It is the one that sees the place. Lower is better.
-    - MPJPE/NAME, PA-MPJPE/NAME, 3DPCK/NAME, AUC/NAME: With ``by_action`` those of each
-      action, where samples have ``raw_ann_info['action']``, or ``target_img_path`` as
-      of Human3.6M; with ``by_joint`` those of each keypoint.
+    - MPJPE_true_root_depth: MPJPE of predictions that have ``root_depths``, with the
+      true depth of the root in place of the predicted one, as of
+      ``test_cfg.root_depth='annotated'``. The size of a person in camera space goes
+      with the depth, so MPJPE has both errors in it, and this one has the pose's.
+    - MPJPE/NAME, PA-MPJPE/NAME, ...: With ``by_action`` those of each action, where
+      samples have ``raw_ann_info['action']``, or ``target_img_path`` as of Human3.6M;
+      with ``by_joint`` those of each keypoint. root_depth_error has none of these.
 
     People whose root is not labelled are left out, and counted in a warning.
 
@@ -108,8 +112,7 @@ class RootAlignedPose3D(BaseMetric):
             )
             if 'root_depths' in predicted:
                 depth = to_numpy(predicted['root_depths']).astype(np.float64)
-                true_depth = result['true'][:, self.root_index, 2]
-                result['root_depth_error'] = np.abs(depth * self.scale - true_depth)
+                result['root_depth'] = depth * self.scale
             self.results.append(result)
 
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
@@ -136,10 +139,15 @@ class RootAlignedPose3D(BaseMetric):
             'MPJPE': joint_errors(predicted, true, self.root_index),
             'PA-MPJPE': aligned_errors(predicted, true, visible),
         }
-        metrics = self._summary(errors, visible)
-        if all('root_depth_error' in result for result in results):
-            depth = np.concatenate([result['root_depth_error'] for result in results])
-            metrics['root_depth_error'] = float(depth[rooted].mean())
+        root_depth_error = {}
+        if all('root_depth' in result for result in results):
+            depth = np.concatenate([result['root_depth'] for result in results])[rooted]
+            behind = true[:, self.root_index, 2] - depth
+            root_depth_error['root_depth_error'] = float(np.abs(behind).mean())
+            errors['MPJPE_true_root_depth'] = joint_errors(
+                move_in_depth(predicted, behind), true, self.root_index
+            )
+        metrics = {**self._summary(errors, visible), **root_depth_error}
         groups = {}
         if self.by_action:
             actions = np.array(
@@ -182,6 +190,23 @@ def joint_errors(predicted: np.ndarray, true: np.ndarray, root: int) -> np.ndarr
     """
     gaps = predicted - true
     return np.linalg.norm(gaps - gaps[:, root, None], axis=2)
+
+
+def move_in_depth(poses: np.ndarray, behind: np.ndarray) -> np.ndarray:
+    """Move poses away from a pinhole camera; each keypoint stays on its ray.
+
+    Args:
+        poses: Shape (N, K, 3), in camera space.
+        behind: Shape (N,), in the same unit.
+
+    Returns:
+        Shape (N, K, 3): (x, y, z) is moved to (x (z + b) / z, y (z + b) / z, z + b). x
+        and y of what is not before the camera stay.
+    """
+    z = poses[..., 2:]
+    moved = z + behind[:, None, None]
+    ratio = np.divide(moved, z, out=np.ones_like(z), where=z > 0)
+    return np.concatenate([poses[..., :2] * ratio, moved], axis=-1)
 
 
 def aligned_errors(

@@ -41,10 +41,14 @@ def test_by_hand():
     # 0 is below all of the 31 but 0; 90 is below 95, ..., 150, that is 12
     assert result['pose3d/AUC'] == pytest.approx((30 + 12) / 31 / 3)
     assert result['pose3d/root_depth_error'] == pytest.approx(1000)
-    assert set(result) == {
-        f'pose3d/{name}'
-        for name in ('MPJPE', 'PA-MPJPE', '3DPCK', 'AUC', 'root_depth_error')
-    }
+    # 1 m nearer, each on its ray: the hip at (75.55, 0, 3090), for 100 * 3090 / 4090 is
+    # 75.55, and the knee at (75, 450, 3000)
+    hip, knee = np.hypot(24.45, 90), np.hypot(25, 50)
+    assert result['pose3d/MPJPE_true_root_depth'] == pytest.approx(
+        (0 + hip + knee) / 3, abs=1e-3
+    )
+    names = 'MPJPE PA-MPJPE 3DPCK AUC root_depth_error MPJPE_true_root_depth'
+    assert set(result) == {f'pose3d/{name}' for name in names.split()}
 
 
 def test_similarity_is_forgiven():

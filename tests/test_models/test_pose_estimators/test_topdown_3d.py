@@ -6,6 +6,7 @@ from mmengine.structures import InstanceData
 from mmpose.registry import MODELS
 from mmpose.structures import PoseDataSample
 
+from mmpose_pretext.evaluation.root_aligned_pose_3d import move_in_depth
 from mmpose_pretext.models.pose_estimators import topdown_3d
 
 K = 3
@@ -88,6 +89,22 @@ def test_right_answers_give_the_pose(root_depth):
         assert 'root_depths' not in predicted
     assert predicted.keypoints.dtype == np.float32
     assert predicted.keypoints_visible.shape == (1, K)
+
+
+def test_moved_to_the_true_root():
+    """As RootAlignedPose3D moves it, a pose is that of the annotated depth."""
+    poses = {}
+    for root_depth in ('annotated', 'predicted'):
+        sample, points, pixels = truth()
+        answer = right_answer(sample, points, pixels + [[[3, -2]]])
+        answer.root_depths = np.array([0.4])
+        model = estimator(root_depth=root_depth)
+        sample = model.add_pred_to_datasample([answer], None, [sample])[0]
+        poses[root_depth] = sample.pred_instances.keypoints
+    behind = points[:, 0, 2] - sample.pred_instances.root_depths
+    assert np.abs(behind) > 100
+    moved = move_in_depth(poses['predicted'], behind)
+    np.testing.assert_allclose(moved, poses['annotated'], rtol=1e-4, atol=0.01)
 
 
 @pytest.mark.parametrize('flip_test', [False, True])
