@@ -139,15 +139,15 @@ class RootAlignedPose3D(BaseMetric):
             'MPJPE': joint_errors(predicted, true, self.root_index),
             'PA-MPJPE': aligned_errors(predicted, true, visible),
         }
-        root_depth_error = {}
+        places = {}
         if all('root_depth' in result for result in results):
             depth = np.concatenate([result['root_depth'] for result in results])[rooted]
             behind = true[:, self.root_index, 2] - depth
-            root_depth_error['root_depth_error'] = float(np.abs(behind).mean())
+            places['root_depth_error'] = float(np.abs(behind).mean())
             errors['MPJPE_true_root_depth'] = joint_errors(
                 move_in_depth(predicted, behind), true, self.root_index
             )
-        metrics = {**self._summary(errors, visible), **root_depth_error}
+        metrics = self._summary(errors, visible) | places
         groups = {}
         if self.by_action:
             actions = np.array(
