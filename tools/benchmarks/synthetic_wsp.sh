@@ -5,16 +5,19 @@
 # it goes on where it stopped.
 #   bash tools/benchmarks/synthetic_wsp.sh pretraining [METHOD ...]
 #   bash tools/benchmarks/synthetic_wsp.sh poses [INIT ...]
-# Methods: wsp, heatmap, shuffled, and ground, which is wsp with the labels of
-# train_ground.json. Inits: these, with their deconvolutions, scratch, and hsjp with
-# HSJP=BACKBONE.pth. Default: all, but no poses from ground. In the environment: SEEDS (0
-# 1 2), ITERATIONS (1000 of pretraining, 1600 of poses), EQUAL_COMPUTE (2000: iterations
-# of poses that see as many images as a pretraining, on top for scratch-equal-compute,
-# which comes with scratch; empty for none), FRACTIONS (0.01 0.05 0.25 1), JOBS (1),
-# PURPOSE (report; choose evaluates on the val set and copies nothing), OPTIONS (more
-# --cfg-options, as in configs/wsp/README.md), and SIZE (128; 256 pretrains with images of
-# 256x256, four times the arithmetic, as a study of its own, from which no poses are
-# fine-tuned).
+# Methods: wsp, heatmap, shuffled, ground, which is wsp with the labels of
+# train_ground.json, and wsp-WEIGHT, which is wsp with that weight of the loss of depth
+# (wsp-0.1). Inits: these, with their deconvolutions, scratch, and hsjp with
+# HSJP=BACKBONE.pth. Default: all, but no wsp-WEIGHT, and no poses from ground. In the
+# environment: SEEDS (0 1 2), ITERATIONS (1000 of pretraining, 1600 of poses),
+# EQUAL_COMPUTE (2000: iterations of poses that see as many images as a pretraining, on
+# top for scratch-equal-compute, which comes with scratch; empty for none), FRACTIONS
+# (0.01 0.05 0.25 1), JOBS (1), PURPOSE (report; choose evaluates on the val set and
+# copies nothing), OPTIONS (more --cfg-options, as in configs/wsp/README.md), SIZE (128;
+# 256 pretrains with images of 256x256, four times the arithmetic, as a study of its own,
+# from which no poses are fine-tuned), and LOOK (dressed; painted is a study of its own,
+# on the painted people of data/synthetic_painted_crowd, without flips, since their left
+# and right differ in colour).
 set -euo pipefail
 step=$1
 shift
@@ -22,13 +25,23 @@ export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 wsp=$root/configs/wsp
 purpose=${PURPOSE:-report}
-work=work_dirs/wsp_$purpose
+loaders=(train_dataloader val_dataloader test_dataloader)
+common=$(printf '%s.num_workers=1 ' "${loaders[@]}")
+case ${LOOK:-dressed} in
+  dressed) look= ;;
+  painted)
+    look=-painted-crowd
+    common+=$(printf '%s.dataset.data_root=data/synthetic_painted_crowd/ ' "${loaders[@]}")
+    common+=+train_dataloader.dataset.pipeline.2.prob=0.0 # the flip
+    ;;
+  *) echo "synthetic_wsp.sh: LOOK is $LOOK; dressed or painted" >&2 && exit 2 ;;
+esac
 case ${SIZE:-128} in
   128) tail=res18_1xb16-8e_synthetic-128x128.py suffix= ;;
   256) tail=res18_1xb16-10e_synthetic-256x256.py suffix=-256x256 ;;
   *) echo "synthetic_wsp.sh: SIZE is $SIZE; 128 or 256" >&2 && exit 2 ;;
 esac
-workers="train_dataloader.num_workers=1 val_dataloader.num_workers=1 test_dataloader.num_workers=1"
+work=work_dirs/wsp${look}_$purpose
 
 benchmark() { # CONFIG STUDY ITERATIONS CONFIG_OPTIONS [OPTIONS OF label_efficiency.py ...]
   local config=$1 study=$2 iterations=$3 options=$4
@@ -36,7 +49,7 @@ benchmark() { # CONFIG STUDY ITERATIONS CONFIG_OPTIONS [OPTIONS OF label_efficie
   # shellcheck disable=SC2086
   python "$root/tools/benchmarks/label_efficiency.py" run "$config" --study "$study" \
     --purpose "$purpose" --iterations "$iterations" --evaluations 2 \
-    --jobs "${JOBS:-1}" "$@" --cfg-options $workers $options ${OPTIONS:-}
+    --jobs "${JOBS:-1}" "$@" --cfg-options $common $options ${OPTIONS:-}
 }
 
 publish() { # STUDY NAME
@@ -53,14 +66,15 @@ case $step in
         study=$work/pretraining$suffix/$method-$seed
         config=$wsp/benchmarks/wsp-${method}_$tail options=
         case $method in
-          wsp | ground) config=$wsp/wsp_$tail ;;&
+          wsp | wsp-* | ground) config=$wsp/wsp_$tail ;;&
+          wsp-*) options=model.head.depth_loss.loss_weight=${method#wsp-} ;;
           ground) options=train_dataloader.dataset.ann_file=train_ground.json ;;
           # another shuffle, or the spread over seeds would not have it
           shuffled) options=train_dataloader.dataset.shuffle_relations=$seed ;;
         esac
         benchmark "$config" "$study" "${ITERATIONS:-1000}" "$options" --init scratch \
           --fractions 1 --seeds "$seed" --keep-checkpoints
-        publish "$study" "pretraining$suffix/2_$method"
+        publish "$study" "pretraining$look$suffix/2_$method"
         run=$study/runs/scratch_100pct_seed$seed
         [ -e "$run/backbone.pth" ] || python "$root/tools/model_converters/extract_backbone.py" \
           "$run/$(basename "$(cat "$run/last_checkpoint")")" "$run/backbone.pth" --with-deconv
@@ -86,7 +100,7 @@ case $step in
         benchmark "$wsp/benchmarks/integral-pose3d_res18_scratch_1xb8-6e_synthetic-128x128.py" \
           "$work/poses" "${ITERATIONS:-1600}" "" --init $weights \
           --fractions ${FRACTIONS:-0.01 0.05 0.25 1} --seeds "$seed"
-        publish "$work/poses" poses
+        publish "$work/poses" "poses$look"
       done
     done
     ;;
