@@ -6,9 +6,10 @@
 #   bash tools/benchmarks/synthetic_wsp.sh pretraining [METHOD ...]
 #   bash tools/benchmarks/synthetic_wsp.sh poses [INIT ...]
 # Methods: wsp, heatmap, shuffled, ground, which is wsp with the labels of
-# train_ground.json, and wsp-WEIGHT, which is wsp with that weight of the loss of depth
-# (wsp-0.1). Inits: these, with their deconvolutions, scratch, and hsjp with
-# HSJP=BACKBONE.pth. Default: all, but no wsp-WEIGHT, and no poses from ground. In the
+# train_ground.json, coordinates, which is ground with the config wsp-coordinates_*, and
+# wsp-WEIGHT, which is wsp with that weight of the loss of depth (wsp-0.1). Inits: these,
+# with their deconvolutions, scratch, and hsjp with HSJP=BACKBONE.pth. Default: all, but no
+# coordinates and wsp-WEIGHT, and no poses from ground. In the
 # environment: SEEDS (0 1 2), ITERATIONS (1000 of pretraining, 1600 of poses),
 # EQUAL_COMPUTE (2000: iterations of poses that see as many images as a pretraining, on
 # top for scratch-equal-compute, which comes with scratch; empty for none), FRACTIONS
@@ -67,8 +68,9 @@ case $step in
         config=$wsp/benchmarks/wsp-${method}_$tail options=
         case $method in
           wsp | wsp-* | ground) config=$wsp/wsp_$tail ;;&
+          coordinates) config=$wsp/wsp-coordinates_$tail ;;&
           wsp-*) options=model.head.depth_loss.loss_weight=${method#wsp-} ;;
-          ground) options=train_dataloader.dataset.ann_file=train_ground.json ;;
+          ground | coordinates) options=train_dataloader.dataset.ann_file=train_ground.json ;;
           # another shuffle, or the spread over seeds would not have it
           shuffled) options=train_dataloader.dataset.shuffle_relations=$seed ;;
         esac

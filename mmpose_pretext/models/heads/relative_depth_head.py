@@ -37,6 +37,11 @@ class RelativeDepthHead(HeatmapHead):
         out_channels: Number K of keypoints.
         depth_per_keypoint: Whether each keypoint has its own depth map, or all share
             one.
+        coordinates: Whether ``depth_layer`` also sees where a pixel lies, as in
+            CoordConv: Liu et al., *An Intriguing Failing of Convolutional Neural
+            Networks and the CoordConv Solution*, 2018, arXiv 1807.03247. On flat
+            ground, whoever stands lower in the image is nearer, and a convolution
+            cannot tell how low that is.
         pairs_of: What the loss ranks: ``'person'``, the mean depth of each one's
             visible keypoints; or ``'keypoint'``, the keypoints of the same name that
             are visible in both people of a pair.
@@ -54,6 +59,7 @@ class RelativeDepthHead(HeatmapHead):
         in_channels: int,
         out_channels: int,
         depth_per_keypoint: bool = False,
+        coordinates: bool = False,
         pairs_of: str = 'person',
         depth_loss: ConfigType = dict(type='mmpose_pretext.RelativeDepthLoss'),  # noqa: B006
         decoder: ConfigType | None = None,
@@ -65,10 +71,13 @@ class RelativeDepthHead(HeatmapHead):
             )
         super().__init__(in_channels, out_channels, decoder=decoder, **kwargs)
         self.depth_per_keypoint = depth_per_keypoint
+        self.coordinates = coordinates
         self.pairs_of = pairs_of
         self.depth_loss = MODELS.build(depth_loss)
         self.depth_layer = nn.Conv2d(
-            self.final_layer.in_channels, out_channels if depth_per_keypoint else 1, 1
+            self.final_layer.in_channels + (2 if coordinates else 0),
+            out_channels if depth_per_keypoint else 1,
+            1,
         )
 
     def forward(self, feats: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
@@ -82,7 +91,10 @@ class RelativeDepthHead(HeatmapHead):
             (B, K, H, W) with ``depth_per_keypoint``. [W, H] is ``heatmap_size``.
         """
         x = self.conv_layers(self.deconv_layers(feats[-1]))
-        return self.final_layer(x), self.depth_layer(x)
+        heatmaps = self.final_layer(x)
+        if self.coordinates:
+            x = torch.cat([x, centered_coordinates(x)], dim=1)
+        return heatmaps, self.depth_layer(x)
 
     def loss(
         self,
@@ -212,6 +224,24 @@ class RelativeDepthHead(HeatmapHead):
             ]
             return instances, fields
         return instances
+
+
+def centered_coordinates(maps: Tensor) -> Tensor:
+    """Return how far pixels are to the right of the middle, and below it.
+
+    Args:
+        maps: Shape (B, C, H, W).
+
+    Returns:
+        Shape (B, 2, H, W), in pixels of the maps.
+    """
+    batch, _, height, width = maps.shape
+    x, y = (
+        torch.arange(size, device=maps.device, dtype=maps.dtype) - (size - 1) / 2
+        for size in (width, height)
+    )
+    grid = torch.stack(torch.meshgrid(x, y, indexing='xy'))
+    return grid.expand(batch, -1, -1, -1)
 
 
 def read_depths(depth_maps: Tensor, points: Tensor) -> Tensor:

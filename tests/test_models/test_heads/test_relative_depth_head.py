@@ -104,6 +104,33 @@ def test_the_heatmap_branch_is_the_stock_head():
     assert losses['loss_kpt'] > 0
 
 
+@pytest.mark.parametrize('maps', [False, True], ids=['one map', 'map a keypoint'])
+def test_coordinates_count_from_the_middle(maps):
+    inputs = feats()
+    plain = make_head(depth_per_keypoint=maps).eval()
+    head = make_head(coordinates=True, depth_per_keypoint=maps).eval()
+    state = plain.state_dict()
+    x, y = 3.0, -0.5  # what the layer makes of them
+    state['depth_layer.weight'] = torch.cat(
+        [
+            state['depth_layer.weight'],
+            torch.tensor([x, y])[None, :, None, None].expand(3 if maps else 1, 2, 1, 1),
+        ],
+        dim=1,
+    )
+    head.load_state_dict(state)
+    heatmaps, depths = head(inputs)
+    assert depths.shape == (2, 3 if maps else 1, 8, 10)
+    torch.testing.assert_close(heatmaps, plain(inputs)[0])
+    added = depths - plain(inputs)[1]
+    for row in range(8):
+        for column in range(10):
+            expected = x * (column - 4.5) + y * (row - 3.5)
+            assert added[:, :, row, column].tolist() == [
+                [pytest.approx(expected, abs=1e-4)] * len(added[0])
+            ] * len(added)
+
+
 def test_heatmaps_without_a_weight_teach_nothing():
     batch = samples()
     for item in batch:
