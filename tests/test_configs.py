@@ -347,7 +347,9 @@ def test_location_free_follows_the_stock_recipe(name):
         assert located == ('presence_loss' in head and head.presence_loss is None)
 
 
-@pytest.mark.parametrize('name', [n for n in WSP if n.startswith('wsp-')])
+@pytest.mark.parametrize(
+    'name', [n for n in WSP if n.startswith(('wsp-heatmap_', 'wsp-shuffled_'))]
+)
 def test_wsp_controls_change_one_thing(name):
     cfg, full = config(name), config(f'wsp_{name.partition("_")[2]}')
     if name.startswith('wsp-heatmap_'):
@@ -356,6 +358,18 @@ def test_wsp_controls_change_one_thing(name):
     else:
         assert cfg.train_dataloader.dataset.pop('shuffle_relations') is not None
     assert cfg.to_dict() == full.to_dict()
+
+
+def test_coordinates_are_of_upright_images():
+    tail = 'res18_1xb16-8e_synthetic-128x128'
+    cfg, full = config(f'wsp-coordinates_{tail}'), config(f'wsp_{tail}')
+    assert cfg.model.head.pop('coordinates') is True
+    (key,) = cfg.optim_wrapper.pop('paramwise_cfg')['custom_keys']
+    assert key == 'head.depth_layer'
+    assert cfg.train_dataloader.dataset.pipeline[1].rotate_factor == 0
+    assert without(cfg.to_dict(), 'rotate_factor') == without(
+        full.to_dict(), 'rotate_factor'
+    )
 
 
 @pytest.mark.parametrize('name', CONFIGS)
