@@ -4,12 +4,14 @@
 # in the root of the repository, with data/synthetic_crowd as configs/wsp/README.md says;
 # it goes on where it stopped.
 #   bash tools/benchmarks/synthetic_wsp.sh pretraining [METHOD ...]
+#   bash tools/benchmarks/synthetic_wsp.sh nearest
 #   bash tools/benchmarks/synthetic_wsp.sh poses [INIT ...]
 # Methods: wsp, heatmap, shuffled, ground, which is wsp with the labels of
 # train_ground.json, coordinates, which is ground with the config wsp-coordinates_*, and
 # wsp-WEIGHT, which is wsp with that weight of the loss of depth (wsp-0.1). Inits: these,
 # with their deconvolutions, scratch, and hsjp with HSJP=BACKBONE.pth. Default: all, but no
-# coordinates and wsp-WEIGHT, and no poses from ground. In the
+# coordinates and wsp-WEIGHT, and no poses from ground. nearest tests the networks of
+# coordinates again, with the depth of the nearest keypoint as the person's. In the
 # environment: SEEDS (0 1 2), ITERATIONS (1000 of pretraining, 1600 of poses),
 # EQUAL_COMPUTE (2000: iterations of poses that see as many images as a pretraining, on
 # top for scratch-equal-compute, which comes with scratch; empty for none), FRACTIONS
@@ -83,6 +85,28 @@ case $step in
       done
     done
     ;;
+  nearest)
+    out=$wsp/results/pretraining/3_coordinates_nearest-keypoint
+    mkdir -p "$out"
+    for seed in ${SEEDS:-0 1 2}; do
+      study=$work/pretraining/coordinates-$seed name=scratch_100pct_seed$seed
+      run=$study/runs/$name
+      # shellcheck disable=SC2086
+      python "$root/tools/test.py" "$wsp/wsp-coordinates_$tail" \
+        "$run/$(basename "$(cat "$run/last_checkpoint")")" \
+        --work-dir "$study/nearest" --out "$study/nearest.json" \
+        --cfg-options $common +model.head.person_depth=nearest
+      python - "$study/results/$name.json" "$study/nearest.json" "$out/$name.json" <<'END'
+import json, sys
+from pathlib import Path
+
+trained, tested, out = map(Path, sys.argv[1:])
+info, metrics = json.loads(trained.read_text())['info'], json.loads(tested.read_text())
+metrics = {key: value for key, value in metrics.items() if key.startswith('depth/')}
+out.write_text(json.dumps(dict(info=info, metrics=metrics), indent=1) + '\n')
+END
+    done
+    ;;
   poses)
     [ $# -gt 0 ] || set -- scratch wsp heatmap shuffled ${HSJP:+hsjp}
     for seed in ${SEEDS:-0 1 2}; do
@@ -107,7 +131,7 @@ case $step in
     done
     ;;
   *)
-    echo "synthetic_wsp.sh: unknown step $step; pretraining or poses" >&2
+    echo "synthetic_wsp.sh: unknown step $step; pretraining, nearest or poses" >&2
     exit 2
     ;;
 esac

@@ -16,6 +16,7 @@ from mmpose_pretext.models.losses.relative_depth_loss import pair_gaps
 from mmpose_pretext.registry import MODELS
 
 PAIRS_OF = ('person', 'keypoint')
+PERSON_DEPTH = ('mean', 'nearest')
 
 
 @MODELS.register_module()
@@ -42,16 +43,18 @@ class RelativeDepthHead(HeatmapHead):
             Networks and the CoordConv Solution*, 2018, arXiv 1807.03247. On flat
             ground, whoever stands lower in the image is nearer, and a convolution
             cannot tell how low that is.
-        pairs_of: What the loss ranks: ``'person'``, the mean depth of each one's
-            visible keypoints; or ``'keypoint'``, the keypoints of the same name that
-            are visible in both people of a pair.
+        pairs_of: What the loss ranks: ``'person'``, the depth of each one; or
+            ``'keypoint'``, the keypoints of the same name that are visible in both
+            people of a pair.
+        person_depth: What the depth of a person is, where it is ranked and predicted:
+            ``'mean'`` of the visible keypoints' depths, or ``'nearest'``, the least.
         depth_loss: Config of a loss such as :class:`mmpose_pretext.RelativeDepthLoss`.
             Its ``loss_weight`` balances it with the heatmaps; 0 trains heatmaps only.
         decoder: The codec, :class:`mmpose_pretext.RelativeDepthLabel`.
         **kwargs: See :class:`mmpose.models.HeatmapHead`: ``deconv_out_channels``, ...
 
     Raises:
-        ValueError: If ``pairs_of`` is neither of these.
+        ValueError: If ``pairs_of`` or ``person_depth`` is neither of these.
     """
 
     def __init__(
@@ -61,18 +64,22 @@ class RelativeDepthHead(HeatmapHead):
         depth_per_keypoint: bool = False,
         coordinates: bool = False,
         pairs_of: str = 'person',
+        person_depth: str = 'mean',
         depth_loss: ConfigType = dict(type='mmpose_pretext.RelativeDepthLoss'),  # noqa: B006
         decoder: ConfigType | None = None,
         **kwargs,
     ) -> None:
-        if pairs_of not in PAIRS_OF:
-            raise ValueError(
-                f'pairs_of must be one of {PAIRS_OF}, but got {pairs_of!r}'
-            )
+        for name, value, choices in (
+            ('pairs_of', pairs_of, PAIRS_OF),
+            ('person_depth', person_depth, PERSON_DEPTH),
+        ):
+            if value not in choices:
+                raise ValueError(f'{name} must be one of {choices}, but got {value!r}')
         super().__init__(in_channels, out_channels, decoder=decoder, **kwargs)
         self.depth_per_keypoint = depth_per_keypoint
         self.coordinates = coordinates
         self.pairs_of = pairs_of
+        self.person_depth = person_depth
         self.depth_loss = MODELS.build(depth_loss)
         self.depth_layer = nn.Conv2d(
             self.final_layer.in_channels + (2 if coordinates else 0),
@@ -148,7 +155,7 @@ class RelativeDepthHead(HeatmapHead):
         )
         depths = read_depths(depth_maps, points)
         if self.pairs_of == 'person':
-            depths = person_depths(depths, visible)[..., None]
+            depths = person_depths(depths, visible, self.person_depth)[..., None]
             visible = visible.any(dim=2, keepdim=True)
         loss = self.depth_loss(depths, visible, pairs, relations, confidences)
         gaps, weights = pair_gaps(depths.detach(), visible, pairs, relations)
@@ -202,7 +209,7 @@ class RelativeDepthHead(HeatmapHead):
         points = _padded_labels(batch_data_samples, 'depth_points')
         visible = _padded_labels(batch_data_samples, 'depth_points_visible')
         depths = read_depths(depth_maps, points)
-        people = person_depths(depths, visible)
+        people = person_depths(depths, visible, self.person_depth)
         people = people.masked_fill(~visible.any(dim=2), torch.nan)
         depths = depths.masked_fill(~visible, torch.nan)
         instances = []
@@ -270,8 +277,20 @@ def read_depths(depth_maps: Tensor, points: Tensor) -> Tensor:
     return depths[:, 0]
 
 
-def person_depths(depths: Tensor, visible: Tensor) -> Tensor:
-    """Average depths of shape (B, N, K) over visible keypoints; 0 where none is."""
+def person_depths(depths: Tensor, visible: Tensor, kind: str = 'mean') -> Tensor:
+    """Make a depth a person of depths of keypoints.
+
+    Args:
+        depths: Shape (B, N, K).
+        visible: Boolean, of the same shape: which of them mean something.
+        kind: ``'mean'`` of these, or ``'nearest'``, the least of them.
+
+    Returns:
+        Shape (B, N); 0 where nothing is visible.
+    """
+    if kind == 'nearest':
+        least = depths.masked_fill(~visible, torch.inf).amin(dim=2)
+        return least.masked_fill(~visible.any(dim=2), 0)
     return (depths * visible).sum(dim=2) / visible.sum(dim=2).clamp(min=1)
 
 

@@ -158,9 +158,14 @@ def test_masked_places_teach_nothing():
 
 
 @pytest.mark.parametrize('maps', [False, True], ids=['one map', 'map a keypoint'])
-@pytest.mark.parametrize('pairs_of', ['person', 'keypoint'])
-def test_losses_are_those_of_plain_loops(pairs_of, maps):
-    head = make_head(pairs_of=pairs_of, depth_per_keypoint=maps).eval()
+@pytest.mark.parametrize(
+    ('pairs_of', 'person_depth'),
+    [('person', 'mean'), ('person', 'nearest'), ('keypoint', 'mean')],
+)
+def test_losses_are_those_of_plain_loops(pairs_of, person_depth, maps):
+    head = make_head(
+        pairs_of=pairs_of, person_depth=person_depth, depth_per_keypoint=maps
+    ).eval()
     inputs, batch = feats(), samples()
     losses = head.loss(inputs, batch)
     assert set(losses) == {'loss_kpt', 'loss_depth', 'acc_depth'}
@@ -178,7 +183,8 @@ def test_losses_are_those_of_plain_loops(pairs_of, maps):
             )
         ]
         if pairs_of == 'person':
-            depths = [[np.mean([z for z in zs if z is not None])] for zs in depths]
+            one = np.mean if person_depth == 'mean' else min
+            depths = [[one([z for z in zs if z is not None])] for zs in depths]
         each = []
         for (i, j), r, c in zip(
             labels['depth_pairs'],
@@ -252,9 +258,10 @@ def test_it_learns_the_order_and_predicts_it(pairs_of, maps):
     assert second.depths[1] > second.depths[0]
 
 
+@pytest.mark.parametrize('person_depth', ['mean', 'nearest'])
 @pytest.mark.parametrize('maps', [False, True], ids=['one map', 'map a keypoint'])
-def test_prediction(maps):
-    head = make_head(depth_per_keypoint=maps).eval()
+def test_prediction(maps, person_depth):
+    head = make_head(depth_per_keypoint=maps, person_depth=person_depth).eval()
     inputs, batch = feats(), samples()
     with torch.no_grad():
         (first, second), fields = head.predict(
@@ -270,8 +277,9 @@ def test_prediction(maps):
         np.isnan(first.keypoint_depths), first.keypoint_scores == 0
     )
     assert first.depths.shape == (3,)
+    one = np.nanmean if person_depth == 'mean' else np.nanmin
     np.testing.assert_allclose(
-        first.depths, np.nanmean(first.keypoint_depths, axis=1), rtol=1e-5
+        first.depths, one(first.keypoint_depths, axis=1), rtol=1e-5
     )
     for k in range(3):
         x, y = labels.depth_points[0, 0, k].tolist()
@@ -281,11 +289,14 @@ def test_prediction(maps):
     assert fields[1].heatmaps.shape == (3, 8, 10)
 
 
-def test_a_person_of_whom_nothing_is_visible_has_no_depth():
-    batch = [sample([[(5, 5)] * 3] * 2, [[0, 0, 0], [1, 1, 1]])]
+@pytest.mark.parametrize('person_depth', ['mean', 'nearest'])
+def test_a_person_of_whom_nothing_is_visible_has_no_depth(person_depth):
+    batch = [sample([[(5, 5)] * 3] * 2, [[0, 0, 0], [1, 1, 1]], [[0, 1]], [1])]
+    head = make_head(person_depth=person_depth).eval()
     with torch.no_grad():
-        (instance,) = make_head().eval().predict(feats(1), batch)
+        (instance,) = head.predict(feats(1), batch)
     assert np.isnan(instance.depths).tolist() == [True, False]
+    assert head.loss(feats(1), batch)['loss_depth'] == 0
 
 
 @pytest.mark.parametrize('maps', [False, True], ids=['one map', 'map a keypoint'])
@@ -369,6 +380,7 @@ def test_samples_without_labels():
         make_head().loss(feats(), batch)
 
 
-def test_unknown_pairs():
-    with pytest.raises(ValueError, match=r"one of \('person', 'keypoint'\), but got"):
-        make_head(pairs_of='joint')
+@pytest.mark.parametrize('name', ['pairs_of', 'person_depth'])
+def test_unknown_choices(name):
+    with pytest.raises(ValueError, match=rf"{name} must be one of .* got 'joint'"):
+        make_head(**{name: 'joint'})
