@@ -67,10 +67,10 @@ case $step in
     for method; do
       for seed in ${SEEDS:-0 1 2}; do
         study=$work/pretraining$suffix/$method-$seed
-        config=$wsp/benchmarks/wsp-${method}_$tail options=
+        config=$wsp/benchmarks/wsp-${method}_$tail options= table=pretraining$look$suffix
         case $method in
           wsp | wsp-* | ground) config=$wsp/wsp_$tail ;;&
-          coordinates) config=$wsp/wsp-coordinates_$tail ;;&
+          coordinates) config=$wsp/wsp-coordinates_$tail table=pretraining-coordinates ;;&
           wsp-*) options=model.head.depth_loss.loss_weight=${method#wsp-} ;;
           ground | coordinates) options=train_dataloader.dataset.ann_file=train_ground.json ;;
           # another shuffle, or the spread over seeds would not have it
@@ -78,7 +78,7 @@ case $step in
         esac
         benchmark "$config" "$study" "${ITERATIONS:-1000}" "$options" --init scratch \
           --fractions 1 --seeds "$seed" --keep-checkpoints
-        publish "$study" "pretraining$look$suffix/2_$method"
+        publish "$study" "$table/2_$method"
         run=$study/runs/scratch_100pct_seed$seed
         [ -e "$run/backbone.pth" ] || python "$root/tools/model_converters/extract_backbone.py" \
           "$run/$(basename "$(cat "$run/last_checkpoint")")" "$run/backbone.pth" --with-deconv
@@ -86,7 +86,7 @@ case $step in
     done
     ;;
   nearest)
-    out=$wsp/results/pretraining/3_coordinates_nearest-keypoint
+    out=$wsp/results/pretraining-coordinates/3_coordinates_nearest-keypoint
     mkdir -p "$out"
     for seed in ${SEEDS:-0 1 2}; do
       study=$work/pretraining/coordinates-$seed name=scratch_100pct_seed$seed
