@@ -70,7 +70,7 @@ case $step in
         config=$wsp/benchmarks/wsp-${method}_$tail options= table=pretraining$look$suffix
         case $method in
           wsp | wsp-* | ground) config=$wsp/wsp_$tail ;;&
-          coordinates) config=$wsp/wsp-coordinates_$tail table=pretraining-coordinates ;;&
+          coordinates) config=$wsp/wsp-coordinates_$tail table+=-coordinates ;;&
           wsp-*) options=model.head.depth_loss.loss_weight=${method#wsp-} ;;
           ground | coordinates) options=train_dataloader.dataset.ann_file=train_ground.json ;;
           # another shuffle, or the spread over seeds would not have it
@@ -86,10 +86,12 @@ case $step in
     done
     ;;
   nearest)
-    out=$wsp/results/pretraining-coordinates/3_coordinates_nearest-keypoint
+    [ "$purpose" = report ] ||
+      { echo 'synthetic_wsp.sh: nearest tests on the test images; PURPOSE must be report' >&2 && exit 2; }
+    out=$wsp/results/pretraining$look$suffix-coordinates/3_coordinates_nearest-keypoint
     mkdir -p "$out"
     for seed in ${SEEDS:-0 1 2}; do
-      study=$work/pretraining/coordinates-$seed name=scratch_100pct_seed$seed
+      study=$work/pretraining$suffix/coordinates-$seed name=scratch_100pct_seed$seed
       run=$study/runs/$name
       # shellcheck disable=SC2086
       python "$root/tools/test.py" "$wsp/wsp-coordinates_$tail" \
