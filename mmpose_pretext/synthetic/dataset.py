@@ -76,18 +76,22 @@ class _Job:
 def _image_record(scene: Scene, index: int, name: str) -> dict:
     camera = scene.camera
     cx, cy = camera.centre
+    # the last digits differ between processors
+    focal, height, pitch = (
+        round(v, 6) for v in (camera.focal, camera.height, camera.pitch)
+    )
     return {
         'id': index,
         'file_name': name,
         'width': camera.image_size[0],
         'height': camera.image_size[1],
         'camera': {
-            'fx': camera.focal,
-            'fy': camera.focal,
+            'fx': focal,
+            'fy': focal,
             'cx': cx,
             'cy': cy,
-            'height': camera.height,
-            'pitch': camera.pitch,
+            'height': height,
+            'pitch': pitch,
         },
     }
 

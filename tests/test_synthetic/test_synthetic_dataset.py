@@ -1,5 +1,6 @@
 import json
 import math
+import re
 import time
 
 import cv2
@@ -49,6 +50,13 @@ def test_bytes_depend_on_the_seed_only(made, tmp_path):
     assert files(tmp_path / 'first')[name] == files(folder)[name]
     make_dataset(tmp_path / 'other', 1, CONFIG, seed=4)
     assert files(tmp_path / 'other')[name] != files(folder)[name]
+
+
+def test_json_has_no_digits_that_differ_between_processors(made):
+    folder, _ = made
+    text = (folder / 'annotations/person_keypoints_train.json').read_text()
+    numbers = re.findall(r'\d+\.(\d+)', text)
+    assert max(map(len, numbers)) == 6, 'of the camera; the rest has fewer'
 
 
 def test_workers_start_after_opencv_has_used_threads(made, tmp_path):
