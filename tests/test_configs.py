@@ -360,13 +360,17 @@ def test_wsp_controls_change_one_thing(name):
     assert cfg.to_dict() == full.to_dict()
 
 
-def test_coordinates_are_of_upright_images():
-    tail = 'res18_1xb16-8e_synthetic-128x128'
-    cfg, full = config(f'wsp-coordinates_{tail}'), config(f'wsp_{tail}')
+@pytest.mark.parametrize('name', [n for n in WSP if n.startswith('wsp-coordinates_')])
+def test_coordinates_are_of_upright_images_and_a_ground(name):
+    cfg, full = config(name), config(f'wsp_{name.partition("_")[2]}')
     assert cfg.model.head.pop('coordinates') is True
+    assert cfg.model.head.pop('person_depth') == 'nearest'
     (key,) = cfg.optim_wrapper.pop('paramwise_cfg')['custom_keys']
     assert key == 'head.depth_layer'
-    assert cfg.train_dataloader.dataset.pipeline[1].rotate_factor == 0
+    dataset = cfg.train_dataloader.dataset
+    assert dataset.pipeline[1].rotate_factor == 0
+    assert dataset.ann_file == 'train_ground.json'
+    dataset.ann_file = full.train_dataloader.dataset.ann_file
     assert without(cfg.to_dict(), 'rotate_factor') == without(
         full.to_dict(), 'rotate_factor'
     )

@@ -1,5 +1,6 @@
-# The map of depth sees where a pixel lies, and is learned at ten times the rate. For
-# people on one ground: whoever stands lower in the image is nearer, so it is not rotated.
+# For people on one ground, from labels of the ground alone: whoever stands lower in the
+# image is nearer. So it is not rotated, the map of depth sees where a pixel lies, and is
+# learned at ten times the rate, and people are ranked by their nearest keypoint.
 _base_ = ['./wsp_res18_1xb16-8e_synthetic-128x128.py']
 
 # optimizer
@@ -7,7 +8,7 @@ optim_wrapper = dict(
     paramwise_cfg=dict(custom_keys={'head.depth_layer': dict(lr_mult=10)}))
 
 # model settings
-model = dict(head=dict(coordinates=True))
+model = dict(head=dict(coordinates=True, person_depth='nearest'))
 
 # pipelines
 train_pipeline = [
@@ -24,4 +25,5 @@ train_pipeline = [
 ]
 
 # data loaders
-train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
+train_dataloader = dict(
+    dataset=dict(ann_file='train_ground.json', pipeline=train_pipeline))

@@ -4,23 +4,23 @@
 # in the root of the repository, with data/synthetic_crowd as configs/wsp/README.md says;
 # it goes on where it stopped.
 #   bash tools/benchmarks/synthetic_wsp.sh pretraining [METHOD ...]
-#   bash tools/benchmarks/synthetic_wsp.sh nearest
 #   bash tools/benchmarks/synthetic_wsp.sh poses [INIT ...]
 # Methods: wsp, heatmap, shuffled, ground, which is wsp with the labels of
-# train_ground.json, coordinates, which is ground with the config wsp-coordinates_*, and
-# wsp-WEIGHT, which is wsp with that weight of the loss of depth (wsp-0.1). Inits: these,
-# with their deconvolutions, scratch, and hsjp with HSJP=BACKBONE.pth. Default: all, but no
-# coordinates and wsp-WEIGHT, and no poses from ground. nearest tests the networks of
-# coordinates again, with the depth of the nearest keypoint as the person's. In the
-# environment: SEEDS (0 1 2), ITERATIONS (1000 of pretraining, 1600 of poses),
-# EQUAL_COMPUTE (2000: iterations of poses that see as many images as a pretraining, on
-# top for scratch-equal-compute, which comes with scratch; empty for none), FRACTIONS
-# (0.01 0.05 0.25 1), JOBS (1), PURPOSE (report; choose evaluates on the val set and
-# copies nothing), OPTIONS (more --cfg-options, as in configs/wsp/README.md), SIZE (128;
-# 256 pretrains with images of 256x256, four times the arithmetic, as a study of its own,
-# from which no poses are fine-tuned), and LOOK (dressed; painted is a study of its own,
-# on the painted people of data/synthetic_painted_crowd, without flips, since their left
-# and right differ in colour).
+# train_ground.json, coordinates (the config wsp-coordinates_*), coordinates-shuffled,
+# which is that with shuffled labels, wsp-nearest and ground-nearest, which rank people by
+# their nearest keypoint as coordinates does, not by the mean, coordinates-mean, which
+# ranks by the mean, and wsp-WEIGHT, which is wsp with that weight of the loss of depth
+# (wsp-0.1). Inits: these, with their deconvolutions, scratch, and hsjp with
+# HSJP=BACKBONE.pth. Default: wsp, ground (not for poses), heatmap, shuffled, scratch, and
+# hsjp if it is given. In the environment: SEEDS (0 1 2), ITERATIONS (1000 of pretraining,
+# 1600 of poses), EQUAL_COMPUTE (2000: iterations of poses that see as many images as a
+# pretraining, on top for scratch-equal-compute, which comes with scratch; empty for
+# none), FRACTIONS (0.01 0.05 0.25 1), JOBS (1), PURPOSE (report; choose evaluates on the
+# val set and copies nothing), OPTIONS (more --cfg-options, as in configs/wsp/README.md),
+# SIZE (128; 256 pretrains with images of 256x256, four times the arithmetic, as a study
+# of its own, from which no poses are fine-tuned), and LOOK (dressed; painted is a study
+# of its own, on the painted people of data/synthetic_painted_crowd, without flips, since
+# their left and right differ in colour).
 set -euo pipefail
 step=$1
 shift
@@ -69,11 +69,15 @@ case $step in
         study=$work/pretraining$suffix/$method-$seed
         config=$wsp/benchmarks/wsp-${method}_$tail options= table=pretraining$look$suffix
         case $method in
-          wsp | wsp-* | ground) config=$wsp/wsp_$tail ;;&
-          coordinates) config=$wsp/wsp-coordinates_$tail table+=-coordinates ;;&
-          wsp-*) options=model.head.depth_loss.loss_weight=${method#wsp-} ;;
-          ground | coordinates) options=train_dataloader.dataset.ann_file=train_ground.json ;;
+          wsp* | ground*) config=$wsp/wsp_$tail ;;&
+          coordinates*) config=$wsp/wsp-coordinates_$tail ;;&
+          ground*) options=train_dataloader.dataset.ann_file=train_ground.json ;;&
+          wsp-[0-9]*) options=model.head.depth_loss.loss_weight=${method#wsp-} ;;
+          *-nearest) options+=' +model.head.person_depth=nearest' table+=-nearest ;;
+          coordinates-mean) options=model.head.person_depth=mean table+=-coordinates ;;
+          coordinates*) table+=-nearest ;;&
           # another shuffle, or the spread over seeds would not have it
+          coordinates-shuffled) options=+train_dataloader.dataset.shuffle_relations=$seed ;;
           shuffled) options=train_dataloader.dataset.shuffle_relations=$seed ;;
         esac
         benchmark "$config" "$study" "${ITERATIONS:-1000}" "$options" --init scratch \
@@ -83,30 +87,6 @@ case $step in
         [ -e "$run/backbone.pth" ] || python "$root/tools/model_converters/extract_backbone.py" \
           "$run/$(basename "$(cat "$run/last_checkpoint")")" "$run/backbone.pth" --with-deconv
       done
-    done
-    ;;
-  nearest)
-    [ "$purpose" = report ] ||
-      { echo 'synthetic_wsp.sh: nearest tests on the test images; PURPOSE must be report' >&2 && exit 2; }
-    out=$wsp/results/pretraining$look$suffix-coordinates/3_coordinates_nearest-keypoint
-    mkdir -p "$out"
-    for seed in ${SEEDS:-0 1 2}; do
-      study=$work/pretraining$suffix/coordinates-$seed name=scratch_100pct_seed$seed
-      run=$study/runs/$name
-      # shellcheck disable=SC2086
-      python "$root/tools/test.py" "$wsp/wsp-coordinates_$tail" \
-        "$run/$(basename "$(cat "$run/last_checkpoint")")" \
-        --work-dir "$study/nearest" --out "$study/nearest.json" \
-        --cfg-options $common +model.head.person_depth=nearest
-      python - "$study/results/$name.json" "$study/nearest.json" "$out/$name.json" <<'END'
-import json, sys
-from pathlib import Path
-
-trained, tested, out = map(Path, sys.argv[1:])
-info, metrics = json.loads(trained.read_text())['info'], json.loads(tested.read_text())
-metrics = {key: value for key, value in metrics.items() if key.startswith('depth/')}
-out.write_text(json.dumps(dict(info=info, metrics=metrics), indent=1) + '\n')
-END
     done
     ;;
   poses)
@@ -133,7 +113,7 @@ END
     done
     ;;
   *)
-    echo "synthetic_wsp.sh: unknown step $step; pretraining, nearest or poses" >&2
+    echo "synthetic_wsp.sh: unknown step $step; pretraining or poses" >&2
     exit 2
     ;;
 esac
