@@ -9,6 +9,7 @@ from mmpose_pretext.perspective import (
     find_bones,
     ground_point,
     label_people,
+    limb_order,
     pair_labels,
     person_scale,
 )
@@ -287,12 +288,62 @@ def test_labels_of_images_are_those_of_each_image():
     assert [p[:3] for p in found.pairs[2]] == [[0, 1, 1]]
 
 
+@pytest.mark.parametrize('names', [COCO, list(H36M_JOINTS)], ids=['coco', 'h36m'])
+def test_the_longer_limb_is_closer(names):
+    """As a loop over people and limbs says."""
+    rng = np.random.default_rng(0)
+    people = rng.normal(size=(60, 17, 2))
+    visible = rng.random((60, 17)) < 0.95
+    ankle = 'ankle' if names is COCO else 'foot'
+    limbs = dict(
+        arm=('shoulder', 'elbow', 'wrist', 0.45), leg=('hip', 'knee', ankle, 0.7)
+    )
+    expected = np.zeros((60, 17))
+    for n in range(60):
+        for *joints, confidence in limbs.values():
+            length, seen = {}, True
+            for side in SIDES:
+                top, middle, end = (names.index(f'{side}_{j}') for j in joints)
+                upper = np.hypot(*(people[n, top] - people[n, middle]))
+                length[side] = upper + np.hypot(*(people[n, middle] - people[n, end]))
+                seen &= visible[n, [top, middle, end]].all()
+            for side, other in (SIDES, SIDES[::-1]):
+                for joint in joints[1:]:
+                    if seen and length[side] > 1.2 * length[other]:
+                        expected[n, names.index(f'{side}_{joint}')] = -confidence
+                        expected[n, names.index(f'{other}_{joint}')] = confidence
+    found = limb_order(people, visible, names, tau=1.2)
+    assert found.tolist() == expected.tolist()
+    assert 0.3 < (found != 0).sum() / (60 * 8) < 0.8
+    assert not limb_order(people[:, :9], visible[:, :9], COCO[:9]).any()
+    with pytest.raises(ValueError, match=r'tau must be 1 or more, got 0\.9'):
+        limb_order(people, visible, names, tau=0.9)
+
+
+def test_limbs_are_labelled_where_people_are_usable():
+    bent = standing(80, left_knee=(0.2, -0.4), left_ankle=(0.2, -0.6))
+    people = np.stack([bent, bent, bent])
+    visible = everything(people)
+    visible[1, 5:] = 0
+    counts = [2, 1]
+    found = label_people(people, visible, counts, COCO, filters=(), limbs=True).people
+    assert 'limb_order' not in found[1]
+    for person in (found[0], found[2]):
+        named = {k: v for k, v in zip(COCO, person['limb_order'], strict=True) if v}
+        assert named == dict(
+            left_knee=0.7, left_ankle=0.7, right_knee=-0.7, right_ankle=-0.7
+        )
+    plain = label_people(people, visible, counts, COCO).people
+    assert not any('limb_order' in person for person in plain)
+
+
 def test_bad_keypoints():
     people, visible = standing(80)[None], np.ones((1, 17))
     functions = (
         lambda k, v: person_scale(k, v, BONES, LENGTHS),
         lambda k, v: ground_point(k, v, COCO),
         lambda k, v: filter_people(k, v, COCO),
+        lambda k, v: limb_order(k, v, COCO),
     )
     for function in functions:
         with pytest.raises(ValueError, match=r'must have shape \(N, K, 2\)'):

@@ -33,6 +33,9 @@ class RelativeDepthLabel(MSRAHeatmap):
         - depth_relations (np.ndarray): Shape (1, P): 1 if i is farther than j, -1 if
           closer.
         - depth_confidences (np.ndarray): Shape (1, P).
+        - depth_limb_order (np.ndarray): Shape (1, N, K): c if a keypoint is farther
+          than the same one of the other side, -c if closer, c the confidence; 0 without
+          a label, or where one of the two is not visible within the input.
 
     Pairs with a person of whom no point is visible within the input are left out.
     For metrics, ``depths`` of shape (N,) and ``keypoint_depths`` of shape (N, K), in
@@ -51,7 +54,8 @@ class RelativeDepthLabel(MSRAHeatmap):
 
     auxiliary_encode_keys = {
         'depth_pairs', 'depth_relations', 'depth_confidences', 'keypoints_labelled',
-        'input_size', 'input_center', 'input_scale', 'img_path',
+        'limb_order', 'flip', 'flip_indices', 'input_size', 'input_center',
+        'input_scale', 'img_path',
     }  # fmt: skip
     # these replace the tables of PackPoseInputs
     instance_mapping_table = dict(
@@ -70,6 +74,7 @@ class RelativeDepthLabel(MSRAHeatmap):
         depth_pairs='depth_pairs',
         depth_relations='depth_relations',
         depth_confidences='depth_confidences',
+        depth_limb_order='depth_limb_order',
     )
 
     def __init__(
@@ -88,6 +93,9 @@ class RelativeDepthLabel(MSRAHeatmap):
         depth_relations: np.ndarray | None = None,
         depth_confidences: np.ndarray | None = None,
         keypoints_labelled: np.ndarray | None = None,
+        limb_order: np.ndarray | None = None,
+        flip: bool = False,
+        flip_indices: Sequence[int] | None = None,
         input_size: Sequence[int] | None = None,
         input_center: np.ndarray | None = None,
         input_scale: np.ndarray | None = None,
@@ -105,6 +113,11 @@ class RelativeDepthLabel(MSRAHeatmap):
             keypoints_labelled: Shape (K,), 1 where the image's annotators labelled
                 that keypoint at all. A flip leaves it, so left and right must be
                 equal. Default: all are.
+            limb_order: Shape (N, K), of :class:`mmpose_pretext.MCPCDataset`: of the
+                image before a flip. Default: all 0.
+            flip: Whether the pipeline has flipped the image and the keypoints.
+            flip_indices: K indices, of the same keypoint of the other side, or of
+                itself. Needed with ``limb_order``.
             input_size: Width and height of the input, as the pipeline made it.
             input_center: Shape (2,), its centre in the image.
             input_scale: Shape (2,), its width and height in the image.
@@ -151,6 +164,11 @@ class RelativeDepthLabel(MSRAHeatmap):
             depth_pairs, depth_relations, depth_confidences, people, img_path
         )
         kept = visible.any(axis=1)[pairs].all(axis=1)
+        order = np.zeros((people, num_keypoints), dtype=np.float32)
+        if limb_order is not None:
+            mirror = np.asarray(flip_indices)
+            both = visible & visible[:, mirror]
+            order = np.where(both, limb_order[:, mirror] if flip else limb_order, 0)
         return dict(
             heatmaps=heatmaps,
             keypoint_weights=np.asarray(keypoints_labelled, dtype=np.float32)[None],
@@ -159,6 +177,7 @@ class RelativeDepthLabel(MSRAHeatmap):
             depth_pairs=pairs[kept][None],
             depth_relations=relations[kept][None],
             depth_confidences=confidences[kept][None],
+            depth_limb_order=order.astype(np.float32)[None],
         )
 
     @staticmethod

@@ -44,6 +44,10 @@ class MCPCDataset(BaseCocoStyleDataset):
     - ``keypoints_labelled``: float32 of shape (K,), 1 for the keypoints that the
       image's source labels, by :data:`SOURCE_KEYPOINTS`; all, in an image without
       ``source``;
+    - ``limb_order``: float32 of shape (N, K), of
+      :func:`mmpose_pretext.perspective.limb_order`: more than 0 where a keypoint is
+      farther than the same one of the other side, less where it is closer; 0 in
+      annotations without;
     - ``depths``: float32 of shape (N,), true root depth in metres, NaN where the
       annotation has no ``depth``: for evaluation, never for training.
 
@@ -55,7 +59,8 @@ class MCPCDataset(BaseCocoStyleDataset):
         shuffle_relations: A seed, for a control: the relations of each image's pairs
             become those of a random order of its people, the same in every epoch. So
             each relation is right with a probability of 0.5, while pairs and
-            confidences stay, and all relations can be true at once.
+            confidences stay, and all relations can be true at once. The limbs of half
+            of the people change sides, too.
         **kwargs: See :class:`mmengine.dataset.BaseDataset`: ``metainfo``,
             ``data_root``, ``data_prefix`` (key ``img``), ``pipeline``, ...
 
@@ -112,11 +117,12 @@ class MCPCDataset(BaseCocoStyleDataset):
 
         Returns:
             The person as the parent class gives it, with ``depths`` of shape (1,),
-            ``keypoint_depths`` of shape (1, K), and its box as ``segmentation``; None
-            without a box or keypoints.
+            ``keypoint_depths`` and ``limb_order`` of shape (1, K), and its box as
+            ``segmentation``; None without a box or keypoints.
 
         Raises:
-            ValueError: If keypoints are not finite or not K.
+            ValueError: If keypoints are not finite or not K, or the order of limbs
+                is none.
         """
         info = super().parse_data_info(raw_data_info)
         if info is None:
@@ -142,6 +148,18 @@ class MCPCDataset(BaseCocoStyleDataset):
                 f'metainfo has {num_keypoints} keypoints'
             )
         info['keypoint_depths'] = np.array([depths], dtype=np.float32)
+        order = raw_data_info['raw_ann_info'].get('limb_order', [0] * num_keypoints)
+        order = np.array([order], dtype=np.float32)
+        if (
+            order.shape != (1, num_keypoints)
+            or not (np.abs(order) <= 1).all()
+            or (order != -order[:, self._metainfo['flip_indices']]).any()
+        ):
+            raise ValueError(
+                f'limb_order of annotation {info["id"]} must have {num_keypoints} '
+                'values from -1 to 1, one of the left and its opposite of the right'
+            )
+        info['limb_order'] = order
         return info
 
     def _get_bottomup_data_infos(
@@ -165,6 +183,8 @@ class MCPCDataset(BaseCocoStyleDataset):
                 rng = np.random.default_rng((self.shuffle_relations, info['img_id']))
                 i, j = rng.permutation(len(info['id']))[info['depth_pairs']].T
                 info['depth_relations'] = np.sign(i - j).astype(np.float32)
+                sides = rng.choice([-1, 1], (len(info['id']), 1)).astype(np.float32)
+                info['limb_order'] = info['limb_order'] * sides
         return data_list
 
     @staticmethod

@@ -91,6 +91,22 @@ def test_without_labels_there_are_no_pairs():
     np.testing.assert_array_equal(encoded['depth_confidences'], [[1, 1, 1]])
 
 
+def test_limbs_keep_their_names_when_they_are_mirrored():
+    keypoints, visible = people()
+    visible[1, 2] = 0
+    order = np.array([[0, 0.5, -0.5], [0, 0.5, -0.5], [0, -0.7, 0.7]], np.float32)
+    codec = RelativeDepthLabel(**CODEC)
+    labels = dict(limb_order=order, flip_indices=FLIP)
+    encoded = codec.encode(keypoints, visible, **labels)['depth_limb_order']
+    assert encoded.dtype == np.float32
+    order[1] = 0  # one of two is not visible
+    np.testing.assert_array_equal(encoded, order[None])
+    encoded = codec.encode(keypoints, visible, flip=True, **labels)
+    np.testing.assert_array_equal(encoded['depth_limb_order'], order[None, :, FLIP])
+    encoded = codec.encode(keypoints, visible)['depth_limb_order']
+    np.testing.assert_array_equal(encoded, np.zeros((1, 3, 3)))
+
+
 def photo(size=(150, 120)):
     """Return a sample whose only bright spots are the keypoints, all different."""
     height, width = size
@@ -111,6 +127,7 @@ def photo(size=(150, 120)):
         depths=np.array([3.0, np.nan], dtype=np.float32),
         keypoint_depths=np.array([[3, 3.1, 3.2], [np.nan] * 3], dtype=np.float32),
         keypoints_labelled=np.ones(3, dtype=np.float32),
+        limb_order=np.array([[0, 0.5, -0.5], [0, 0, 0]], dtype=np.float32),
         **pairs((0, 1, -1, 0.7)),
     )
 
@@ -131,7 +148,9 @@ def test_points_move_with_the_pixels_of_the_image(resize, flip):
         for transform in (*flip, resize):
             results = transform(results)
         target = GenerateTarget(dict(type='mmpose_pretext.RelativeDepthLabel', **CODEC))
-        points = target(results)['depth_points'][0]
+        encoded = target(results)
+        points, limbs = encoded['depth_points'][0], encoded['depth_limb_order'][0]
+        assert limbs.tolist() == [[0, -0.5, 0.5] if flip else [0, 0.5, -0.5], [0] * 3]
         rows, columns = np.nonzero(results['img'][..., 0] > 127)
         spot = np.array([columns.mean(), rows.mean()])
         np.testing.assert_allclose(points[1, 0] * 4, spot, atol=0.75)
@@ -155,6 +174,7 @@ def test_what_is_packed():
         depth_pairs=(1, 1, 2),
         depth_relations=(1, 1),
         depth_confidences=(1, 1),
+        depth_limb_order=(1, 2, 3),
     )
     assert sample.gt_fields.heatmaps.shape == (3, 24, 16)
     np.testing.assert_array_equal(sample.gt_instances.depths, [3, np.nan])

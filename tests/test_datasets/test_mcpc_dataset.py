@@ -45,7 +45,14 @@ def content():
         annotations=[
             person(11, 1, x=10),
             person(21, 2),  # images' people are not always together
-            person(12, 1, x=30, depth=4.5, keypoint_depths=[None] * 18 + [4.25]),
+            person(
+                12,
+                1,
+                x=30,
+                depth=4.5,
+                keypoint_depths=[None] * 18 + [4.25],
+                limb_order=[0] * 7 + [0.45, -0.45] + [0] * 10,
+            ),
             person(13, 1, x=50, v=0),
             person(14, 1, x=70),
         ],
@@ -81,6 +88,9 @@ def test_sample(build):
     assert sample['keypoint_depths'].shape == (4, 19)
     assert np.argwhere(np.isfinite(sample['keypoint_depths'])).tolist() == [[1, 18]]
     assert sample['keypoint_depths'][1, 18] == 4.25
+    assert sample['limb_order'].shape == (4, 19)
+    assert np.argwhere(sample['limb_order']).tolist() == [[1, 7], [1, 8]]
+    assert sample['limb_order'][1, 7] == np.float32(0.45)
     assert sample['keypoints_labelled'].tolist() == [1] * 17 + [0] * 2
     types = [
         sample[key].dtype.name
@@ -125,6 +135,15 @@ def test_shuffled_relations(build, content):
             assert (shuffled[n][key] == true[n][key]).all()
         assert (again[n]['depth_relations'] == relations[n]).all()
     assert any((other[n]['depth_relations'] != relations[n]).any() for n in range(9))
+    content['annotations'] = [
+        dict(ann, limb_order=[0] * 7 + [1, -1] + [0] * 10)
+        for ann in content['annotations']
+    ]
+    dataset = build(shuffle_relations=0)
+    sides = np.concatenate([dataset[n]['limb_order'][:, 7:9] for n in range(400)])
+    assert (sides[:, 0] == -sides[:, 1]).all()
+    assert abs(sides[:, 0].mean()) < 0.08  # 4 standard deviations
+    assert (dataset[0]['depth_relations'] == relations[0]).all()
     with pytest.raises(ValueError, match='shuffle_relations=3 is for training only'):
         build(shuffle_relations=3, test_mode=True)
 
@@ -180,6 +199,7 @@ def test_other_layouts_are_matched_by_name(build, content):
     for annotation in content['annotations']:
         annotation['keypoints'] = annotation['keypoints'][:9]
         annotation.pop('keypoint_depths', None)
+        annotation.pop('limb_order', None)
     sample = build(metainfo=metainfo)[0]
     assert sample['keypoints_labelled'].tolist() == [0, 1, 1]
 
@@ -202,6 +222,11 @@ def spoil(content, what):
         annotations[2]['keypoints'][3] = math.nan
     elif what == 'count':
         annotations[2]['keypoints'] = annotations[2]['keypoints'][:51]
+    elif what.startswith('limbs'):
+        order = dict(few=[0] * 18, large=[2, -2], one=[1, 0])[what.split()[1]]
+        annotations[2]['limb_order'] = (
+            order if len(order) == 18 else [0] * 7 + order + [0] * 10
+        )
     elif what == 'no people':
         annotations.clear()
 
@@ -217,6 +242,9 @@ def spoil(content, what):
         ('source', "a.jpg: source is 'kinect', but must be one of coco, mpii"),
         ('NaN keypoint', 'annotation 12 are not finite'),
         ('count', 'annotation 12 has 17 keypoints, but the metainfo has 19'),
+        ('limbs few', 'limb_order of annotation 12 must have 19 values'),
+        ('limbs large', 'limb_order of annotation 12 must have 19 values from -1'),
+        ('limbs one', 'limb_order of annotation 12 .* its opposite of the right'),
         ('no people', 'has no image with people'),
     ],
 )

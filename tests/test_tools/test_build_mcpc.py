@@ -336,7 +336,12 @@ def test_options_of_labels(data, run, load):
         tau=1.1,
         cues=['scale', 'ground'],
         filters=['truncated', 'tiny', 'inconsistent'],
+        limbs=False,
     )
+    assert not any('limb_order' in person for person in load()['annotations'])
+    assert run('--limbs', '--force')[0] == 0
+    assert load()['info']['limbs'] is True
+    assert all(len(person['limb_order']) == 19 for person in load()['annotations'])
     for bad in (['--tau', '0.9'], ['--tau', 'nan'], ['--cues', 'size']):
         with pytest.raises(SystemExit):
             run(*bad)

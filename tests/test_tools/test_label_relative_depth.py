@@ -70,6 +70,16 @@ def test_options(tool, source, tmp_path, capsys):
     every = count('--tau', '1', '--cues', 'scale', '--filters')
     assert every > count('--tau', '1.3', '--cues', 'scale', '--filters')
     assert every > count('--tau', '1', '--cues', 'scale', '--filters', 'tiny')
+    assert count('--limbs') == count()
+    before = json.loads(out.read_text())
+    count('--limbs')
+    content = json.loads(out.read_text())
+    assert content['info']['relative_depth'].pop('limbs') is True
+    orders = [a.pop('limb_order') for a in content['annotations'] if 'limb_order' in a]
+    assert 0 < len(orders) <= len(content['annotations'])
+    assert np.shape(orders)[1] == 17
+    assert np.any(orders)
+    assert content == before
     assert tool.main(argv) == 1
     assert f'{out} exists; --force replaces it' in capsys.readouterr().err
     assert tool.main([*argv, '--tau', '0.5', '--force']) == 1

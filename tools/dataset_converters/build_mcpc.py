@@ -439,11 +439,13 @@ class Labels(NamedTuple):
         tau: Least ratio of the scales of a labelled pair.
         cues: See :func:`mmpose_pretext.perspective.pair_labels`.
         filters: Names of the filters whose people are not usable.
+        limbs: Whether the order of limbs is labelled, too.
     """
 
     tau: float
     cues: tuple[str, ...]
     filters: tuple[str, ...]
+    limbs: bool = False
 
 
 def label(photos: Sequence[Photo], labels: Labels, log: Log) -> Iterator[dict]:
@@ -791,7 +793,7 @@ def run(args: argparse.Namespace) -> None:
         path = args.out / f'mcpc_{split}.json'
         if path.exists() and not args.force:
             raise FileExistsError(f'{path} exists; --force replaces it')
-    labels = Labels(args.tau, tuple(args.cues), tuple(args.filters))
+    labels = Labels(args.tau, tuple(args.cues), tuple(args.filters), args.limbs)
     parts = find_parts(args.data_root, labels)
     folder = args.out / 'mcpc.partial'
     folder.mkdir(parents=True, exist_ok=True)

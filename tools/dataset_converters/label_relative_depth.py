@@ -6,9 +6,10 @@ r"""Add labels of depth order to any COCO-style json with keypoints of people.
 
 MCPCDataset reads the output, with the metainfo of the file's keypoints. Annotations get
 their `scale` in pixels a metre and `scale_confidence`, images the `pairs` of people
-whose depth order is known from perspective (see mmpose_pretext/perspective.py);
-everything else is copied. The `root_depth` in millimetres of make_synthetic_people.py
-becomes `depth` in metres, for evaluation.
+whose depth order is known from perspective (see mmpose_pretext/perspective.py); with
+--limbs, usable people also get a `limb_order`. Everything else is copied. The
+`root_depth` in millimetres of make_synthetic_people.py becomes `depth` in metres, for
+evaluation.
 """
 
 import argparse
@@ -25,7 +26,11 @@ from mmpose_pretext.perspective import FILTERS, USUAL_FILTERS, label_people
 
 
 def add_labels(
-    content: dict, tau: float, cues: Sequence[str], filters: Sequence[str]
+    content: dict,
+    tau: float,
+    cues: Sequence[str],
+    filters: Sequence[str],
+    limbs: bool = False,
 ) -> Counter:
     """Add the labels to the content of a COCO-style json, in place.
 
@@ -37,6 +42,7 @@ def add_labels(
         tau: See :func:`mmpose_pretext.perspective.pair_labels`.
         cues: See there.
         filters: See :func:`mmpose_pretext.perspective.label_people`.
+        limbs: See there.
 
     Returns:
         Numbers of images, people, usable people and pairs.
@@ -84,7 +90,7 @@ def add_labels(
     counts = [len(group) for group in groups]
     labels = label_people(
         *(points[..., :2], points[..., 2], counts, category['keypoints']),
-        *(tau, cues, filters),
+        *(tau, cues, filters, limbs),
     )
     for person, scale in zip(people, labels.people, strict=True):
         person.update(scale)
@@ -97,7 +103,8 @@ def add_labels(
         image['pairs'] = [[ids[i], ids[j], *r] for i, j, *r in pairs]
     content['info'] = dict(
         content.get('info') or {},
-        relative_depth=dict(tau=tau, cues=cues, filters=filters),
+        relative_depth=dict(tau=tau, cues=cues, filters=filters)
+        | (dict(limbs=True) if limbs else {}),
     )
     return Counter(
         images=len(groups),
@@ -129,7 +136,7 @@ def run(args: argparse.Namespace) -> None:
         raise FileExistsError(f'{args.out} exists; --force replaces it')
     try:
         content = json.loads(args.ann_file.read_text(encoding='utf-8'))
-        counts = add_labels(content, args.tau, args.cues, args.filters)
+        counts = add_labels(content, args.tau, args.cues, args.filters, args.limbs)
     except KeyError as error:
         raise ValueError(f'{args.ann_file}: an entry has no {error}') from error
     except (TypeError, ValueError) as error:
@@ -145,7 +152,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def add_label_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add --tau, --cues and --filters: how people are labelled."""
+    """Add --tau, --cues, --filters and --limbs: how people are labelled."""
     parser.add_argument(
         '--tau',
         type=float,
@@ -168,6 +175,12 @@ def add_label_arguments(parser: argparse.ArgumentParser) -> None:
         choices=FILTERS,
         default=USUAL_FILTERS,
         help=f'whose people are in no pair (default: {" ".join(USUAL_FILTERS)})',
+    )
+    parser.add_argument(
+        '--limbs',
+        action='store_true',
+        help="also label which of a person's arms and legs is closer, that which is "
+        'longer in the image: weak labels, for the limb_loss of RelativeDepthHead',
     )
 
 

@@ -50,6 +50,11 @@ class RelativeDepthHead(HeatmapHead):
             ``'mean'`` of the visible keypoints' depths, or ``'nearest'``, the least.
         depth_loss: Config of a loss such as :class:`mmpose_pretext.RelativeDepthLoss`.
             Its ``loss_weight`` balances it with the heatmaps; 0 trains heatmaps only.
+        limb_loss: Config of such a loss, which ranks a person's left and right elbow,
+            wrist, knee and ankle by the labels of
+            :func:`mmpose_pretext.perspective.limb_order`. Without
+            ``depth_per_keypoint`` both have one depth where one hides the other.
+            Default: none.
         decoder: The codec, :class:`mmpose_pretext.RelativeDepthLabel`.
         **kwargs: See :class:`mmpose.models.HeatmapHead`: ``deconv_out_channels``, ...
 
@@ -66,6 +71,7 @@ class RelativeDepthHead(HeatmapHead):
         pairs_of: str = 'person',
         person_depth: str = 'mean',
         depth_loss: ConfigType = dict(type='mmpose_pretext.RelativeDepthLoss'),  # noqa: B006
+        limb_loss: ConfigType | None = None,
         decoder: ConfigType | None = None,
         **kwargs,
     ) -> None:
@@ -81,6 +87,7 @@ class RelativeDepthHead(HeatmapHead):
         self.pairs_of = pairs_of
         self.person_depth = person_depth
         self.depth_loss = MODELS.build(depth_loss)
+        self.limb_loss = None if limb_loss is None else MODELS.build(limb_loss)
         self.depth_layer = nn.Conv2d(
             self.final_layer.in_channels + (2 if coordinates else 0),
             out_channels if depth_per_keypoint else 1,
@@ -120,7 +127,8 @@ class RelativeDepthHead(HeatmapHead):
 
         Returns:
             ``loss_kpt`` of the heatmaps; ``loss_depth``; ``acc_depth``, the share of
-            the batch's labelled pairs that are in order, 0 if there are none.
+            the batch's labelled pairs that are in order, 0 if there are none; with a
+            ``limb_loss`` also ``loss_limbs`` and ``acc_limbs``.
 
         Raises:
             ValueError: If a sample has no labels of depth.
@@ -142,7 +150,7 @@ class RelativeDepthHead(HeatmapHead):
     def depth_losses(
         self, depth_maps: Tensor, batch_data_samples: SampleList
     ) -> dict[str, Tensor]:
-        """Compute ``loss_depth`` and ``acc_depth`` from the depth maps."""
+        """Compute the losses of depth, and the shares in order, from the maps."""
         points, visible, pairs, relations, confidences = (
             _padded_labels(batch_data_samples, name)
             for name in (
@@ -154,14 +162,18 @@ class RelativeDepthHead(HeatmapHead):
             )
         )
         depths = read_depths(depth_maps, points)
+        losses = {}
+        if self.limb_loss is not None:
+            labels = _limb_pairs(depths, visible, batch_data_samples)
+            losses['loss_limbs'] = self.limb_loss(*labels)
+            losses['acc_limbs'] = _share_in_order(*labels[:4])
         if self.pairs_of == 'person':
             depths = person_depths(depths, visible, self.person_depth)[..., None]
             visible = visible.any(dim=2, keepdim=True)
-        loss = self.depth_loss(depths, visible, pairs, relations, confidences)
-        gaps, weights = pair_gaps(depths.detach(), visible, pairs, relations)
-        correct = (gaps * relations[..., None] > 0) * weights
-        accuracy = correct.sum() / weights.sum().clamp(min=1)
-        return dict(loss_depth=loss, acc_depth=accuracy)
+        labels = depths, visible, pairs, relations, confidences
+        losses['loss_depth'] = self.depth_loss(*labels)
+        losses['acc_depth'] = _share_in_order(*labels[:4])
+        return losses
 
     def predict(
         self,
@@ -292,6 +304,36 @@ def person_depths(depths: Tensor, visible: Tensor, kind: str = 'mean') -> Tensor
         least = depths.masked_fill(~visible, torch.inf).amin(dim=2)
         return least.masked_fill(~visible.any(dim=2), 0)
     return (depths * visible).sum(dim=2) / visible.sum(dim=2).clamp(min=1)
+
+
+def _share_in_order(
+    depths: Tensor, visible: Tensor, pairs: Tensor, relations: Tensor
+) -> Tensor:
+    """Return the share of pairs in order; the arguments are those of the loss."""
+    gaps, weights = pair_gaps(depths.detach(), visible, pairs, relations)
+    correct = (gaps * relations[..., None] > 0) * weights
+    return correct.sum() / weights.sum().clamp(min=1)
+
+
+def _limb_pairs(
+    depths: Tensor, visible: Tensor, samples: SampleList
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Return the labels of limbs as a loss takes those of people: N K keypoints."""
+    batch, people, num_keypoints = depths.shape
+    order = _padded_labels(samples, 'depth_limb_order')
+    mirror = torch.tensor(samples[0].metainfo['flip_indices'], device=depths.device)
+    one = torch.arange(num_keypoints, device=depths.device)
+    one = one[one < mirror]
+    first = torch.arange(people, device=depths.device)[:, None] * num_keypoints
+    pairs = torch.stack([first + one, first + mirror[one]], dim=2).flatten(0, 1)
+    order = order[..., one].flatten(1)
+    return (
+        depths.flatten(1)[..., None],
+        visible.flatten(1)[..., None],
+        pairs.expand(batch, -1, -1),
+        order.sign(),
+        order.abs(),
+    )
 
 
 def _padded_labels(samples: SampleList, name: str) -> Tensor:

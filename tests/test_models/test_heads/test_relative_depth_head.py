@@ -34,13 +34,15 @@ def feats(batch=2):
     return (torch.randn(batch, 6, 4, 5),)
 
 
-def sample(points, visible, pairs=(), relations=(), confidences=None):
+def sample(points, visible, pairs=(), relations=(), confidences=None, **kwargs):
     encoded = RelativeDepthLabel(**CODEC).encode(
         np.array(points, dtype=np.float32),
         np.array(visible, dtype=np.float32),
         pairs,
         relations,
         confidences,
+        flip_indices=[0, 2, 1],
+        **kwargs,
     )
     result = PoseDataSample(metainfo=dict(flip_indices=[0, 2, 1]))
     result.gt_fields = PixelData(heatmaps=torch.from_numpy(encoded.pop('heatmaps')))
@@ -205,6 +207,44 @@ def test_losses_are_those_of_plain_loops(pairs_of, person_depth, maps):
     assert len(correct) == (3 if pairs_of == 'person' else 2)
     assert losses['loss_depth'].item() == pytest.approx(np.mean(images), rel=1e-4)
     assert losses['acc_depth'].item() == pytest.approx(np.mean(correct))
+
+
+@pytest.mark.parametrize('maps', [False, True], ids=['one map', 'map a keypoint'])
+def test_loss_of_limbs_is_that_of_a_plain_loop(maps):
+    rng = np.random.default_rng(0)
+    points = rng.uniform((0, 0), (39, 31), (5, 3, 2))
+    orders = np.array([[0.7], [-0.45], [0.0], [0.45], [0.7]]) * [0, 1, -1]
+    visible = np.ones((5, 3))
+    visible[4, 2] = 0
+    batch = [
+        sample(points[own], visible[own], limb_order=orders[own])
+        for own in (slice(3), slice(3, 5))
+    ]
+    loss = dict(type='mmpose_pretext.RelativeDepthLoss', loss_weight=2.0)
+    head = make_head(limb_loss=loss, depth_per_keypoint=maps).eval()
+    inputs = feats()
+    losses = head.loss(inputs, batch)
+    depth_maps = head(inputs)[1].detach().numpy()
+    images, correct = [[], []], []
+    for n, (image, left) in enumerate(zip([0, 0, 0, 1, 1], orders[:, 1], strict=True)):
+        if left and visible[n].all():
+            a, b = (
+                slow_read(depth_maps[image, k if maps else 0], *points[n, k] / 4)
+                for k in (1, 2)
+            )
+            gap = (a - b) * np.sign(left)
+            images[image].append(abs(left) * math.log1p(math.exp(-gap)))
+            correct.append(gap > 0)
+    assert list(map(len, images)) == [2, 1]
+    expected = 2 * np.mean([np.mean(each) for each in images])
+    assert losses['loss_limbs'].item() == pytest.approx(expected, rel=1e-4)
+    assert losses['acc_limbs'].item() == pytest.approx(np.mean(correct))
+    losses['loss_limbs'].backward()
+    assert head.depth_layer.weight.grad.abs().max() > 0
+    plain = make_head(depth_per_keypoint=maps).eval()
+    plain.load_state_dict(head.state_dict())
+    kept = {k: v for k, v in losses.items() if 'limbs' not in k}
+    assert plain.loss(inputs, batch) == kept
 
 
 @pytest.mark.parametrize('pairs_of', ['person', 'keypoint'])
