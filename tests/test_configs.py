@@ -364,7 +364,6 @@ def test_wsp_controls_change_one_thing(name):
 def test_coordinates_are_of_upright_images_and_a_ground(name):
     cfg, full = config(name), config(f'wsp_{name.partition("_")[2]}')
     assert cfg.model.head.pop('coordinates') is True
-    assert cfg.model.head.pop('person_depth') == 'nearest'
     (key,) = cfg.optim_wrapper.pop('paramwise_cfg')['custom_keys']
     assert key == 'head.depth_layer'
     dataset = cfg.train_dataloader.dataset

@@ -1,6 +1,6 @@
 # For people on one ground, from labels of the ground alone: whoever stands lower in the
-# image is nearer. So it is not rotated, the map of depth sees where a pixel lies, and is
-# learned at ten times the rate, and people are ranked by their nearest keypoint.
+# image is nearer. So it is not rotated, and the map of depth sees where a pixel lies, and
+# is learned at ten times the rate.
 _base_ = ['./wsp_res18_1xb16-10e_synthetic-256x256.py']
 
 # optimizer
@@ -8,7 +8,7 @@ optim_wrapper = dict(
     paramwise_cfg=dict(custom_keys={'head.depth_layer': dict(lr_mult=10)}))
 
 # model settings
-model = dict(head=dict(coordinates=True, person_depth='nearest'))
+model = dict(head=dict(coordinates=True))
 
 # pipelines
 train_pipeline = [

@@ -80,12 +80,14 @@ def test_people_stand_where_the_truth_says(tool, poses):
     assert len(depths) == 40 * tool.PEOPLE
     assert 2.3 < depths.min() < 4
     assert 12 < depths.max() < 16
-    for keypoints, visible, _ in scenes:
+    for keypoints, visible, *_ in scenes:
         assert visible.all()
         assert ((keypoints >= 0) & (keypoints < tool.IMAGE_SIZE)).all()
     # same camera: the product of height in pixels and depth is about constant
     legs = PROPORTIONS['thigh'] + PROPORTIONS['shank']
-    for keypoints, _, depth in scenes:
+    for keypoints, _, depths, depth in scenes:
+        assert (depths[:, 0] == depth).all()
+        assert (abs(depths - depth[:, None]) < 1.5).all()
         leg = np.linalg.norm(keypoints[:, 2] - keypoints[:, 1], axis=1)
         leg += np.linalg.norm(keypoints[:, 3] - keypoints[:, 2], axis=1)
         focal = np.median(leg * depth / (legs * tool.HEIGHT))
@@ -102,7 +104,7 @@ def test_scenarios_change_one_thing_each(tool, poses):
     assert 0.05 < error.std() < 0.15
     np.testing.assert_array_equal(noisy[2][0], plain[2][0])
 
-    visible = np.concatenate([v for _, v, _ in draw(tool, poses, truncated=True)])
+    visible = np.concatenate([v for _, v, *_ in draw(tool, poses, truncated=True)])
     assert 0.5 < visible.mean() < 0.99
     assert visible.sum(1).min() >= tool.MIN_JOINTS
 
@@ -147,6 +149,7 @@ def test_rules_are_counted_by_hand(tool):
         (*figure(95, 390), 5.5),
         (*figure(10, 250), 50.0),  # tiny
     ]
+    people = [(*seen, np.full(17, depth), depth) for *seen, depth in people]
     scene = tuple(map(np.stack, zip(*people, strict=True)))
     metrics = tool.evaluate([scene], H36M_JOINTS, [1.1, 1.5])
     # 10 pairs; (0, 3) differ by less than 1.1; (1, 2) is wrong
@@ -177,15 +180,36 @@ def test_rules_are_counted_by_hand(tool):
     assert tool.people_per_second([scene], H36M_JOINTS) > 0
 
 
+def test_limbs_are_counted_by_hand(tool):
+    """Legs of three people: right, with the knee wrong, without a label."""
+    people = []
+    for shorter, knee, foot in ((60, -0.2, -0.1), (60, 0.2, -0.1), (1, 0.2, 0.1)):
+        points, visible = figure(100)
+        points[H36M_JOINTS.index('right_foot'), 1] -= shorter - 1
+        depths = np.full(17, 5.0)
+        depths[H36M_JOINTS.index('left_knee')] += knee
+        depths[H36M_JOINTS.index('left_foot')] += foot
+        people.append((points, visible, depths, 5.0))
+    scene = tuple(map(np.stack, zip(*people, strict=True)))
+    metrics = tool.evaluate([scene], H36M_JOINTS, [1])
+    found = {k[6:]: v for k, v in metrics.items() if k.startswith('limbs/')}
+    assert found.pop('arm') == 0
+    assert np.isnan([found.pop('elbow'), found.pop('wrist')]).all()
+    assert found == dict(leg=pytest.approx(2 / 3), knee=0.5, ankle=1)
+
+
 def test_no_labelled_pair_is_nan(tool):
-    scene = tuple(map(np.stack, zip(*[(*figure(50), 1.0)] * 2, strict=True)))
+    person = *figure(50), np.ones(17), 1.0
+    scene = tuple(map(np.stack, zip(person, person, strict=True)))
     metrics = tool.evaluate([scene], H36M_JOINTS, [1.1])
+    assert metrics['limbs/leg'] == 0
+    assert np.isnan(metrics['limbs/knee'])
     assert metrics['scale@1.1/labelled'] == 0
     assert np.isnan(metrics['scale@1.1/correct'])
 
 
 def test_panoptic_in_its_camera(tool, panoptic):
-    (keypoints, visible, depth), *others = tool.read_panoptic(panoptic)
+    (keypoints, visible, depths, depth), *others = tool.read_panoptic(panoptic)
     assert not others  # of the vga camera
     assert len(depth) == 2
     body = json.loads(next(panoptic.glob('*/hd*/*.json')).read_text())['bodies'][0]
@@ -204,6 +228,8 @@ def test_panoptic_in_its_camera(tool, panoptic):
         depth[0], (joints[2, :3] @ np.array(camera['R'])[2] + 30) / 100
     )
     assert depth[0] < depth[1]
+    assert np.isnan(depths[0]).tolist() == [k == 4 for k in range(19)]
+    np.testing.assert_array_equal(depths[:, 2], depth)
 
 
 def test_rows_are_read_by_the_table(tool, load_tool, tmp_path, poses, panoptic, capsys):

@@ -25,7 +25,8 @@ such as `scale+ground+filters@1.1` (cues, filters, tau), the share of all pairs 
 truncated, tiny or inconsistent are in no pair, with `seated` neither are those who sit.
 Instead of a tau, `confident80` labels the 80 % of all pairs whose labels at tau 1 are
 the most confident, or all labelled if these are fewer. `rejected/REASON` is a share of
-people.
+people. `limbs/arm` and `limbs/leg` are the shares of people whose arms and legs get a
+label of their order, `limbs/elbow` and so on the shares of these that are correct.
 
 Examples:
     python tools/benchmarks/relative_depth_labels.py \
@@ -61,6 +62,7 @@ from mmpose_pretext.perspective import (  # noqa: E402
     filter_people,
     find_bones,
     ground_point,
+    limb_order,
     pair_labels,
     person_scale,
 )
@@ -78,8 +80,9 @@ from mmpose_pretext.synthetic.dataset import CATEGORY  # noqa: E402
 from mmpose_pretext.synthetic.scene import place  # noqa: E402
 from mmpose_pretext.synthetic.skeleton import H36M_JOINTS  # noqa: E402
 
-People = tuple[np.ndarray, np.ndarray, np.ndarray]
-"""People of an image: keypoints (N, K, 2), visible (N, K), root depths (N,)."""
+People = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+"""People of an image: keypoints (N, K, 2), visible (N, K), depths of keypoints (N, K),
+NaN where not known, and of roots (N,)."""
 
 TAUS = (1.0, 1.05, 1.1, 1.15, 1.2, 1.3)
 CUES = (('scale',), ('scale', 'ground'), ('ground',))
@@ -91,6 +94,7 @@ FILTERS = {
 IMAGE_SIZE = (1000, 750)
 PEOPLE = 8
 MIN_JOINTS = 5
+LIMBS = dict(arm=('elbow', 'wrist'), leg=('knee', 'ankle'))
 AIM = 5000  # people a second
 
 
@@ -169,7 +173,7 @@ def draw_people(
         inside = ((pixels >= 0) & (pixels < IMAGE_SIZE)).all(1)
         pixels = pixels + noise * rng.normal(size=pixels.shape)
         if inside.sum() >= (MIN_JOINTS if scenario.truncated else len(inside)):
-            people.append((pixels, inside, joints[0, 2]))
+            people.append((pixels, inside, joints[:, 2], joints[0, 2]))
     return tuple(map(np.stack, zip(*people, strict=True)))
 
 
@@ -182,8 +186,11 @@ def draw_synthetic(
         people = annotate(scene, render(scene))
         if len(people) > 1:
             keypoints = np.stack([person['keypoints'] for person in people])
-            depths = np.stack([person['keypoints_3d'][0, 2] for person in people])
-            return keypoints[..., :2], keypoints[..., 2] > 0, depths
+            depths = np.stack([person['keypoints_3d'][:, 2] for person in people])
+            joints = [name.replace('ankle', 'foot') for name in CATEGORY['keypoints']]
+            own = [H36M_JOINTS.index(j) if j in H36M_JOINTS else -1 for j in joints]
+            known = np.where(np.array(own) < 0, np.nan, depths[:, own])
+            return keypoints[..., :2], keypoints[..., 2] > 0, known, depths[:, 0]
 
 
 def read_panoptic(folder: Path) -> Iterator[People]:
@@ -231,7 +238,9 @@ def read_panoptic(folder: Path) -> Iterator[People]:
             visible &= joints[..., 3] > 0
             seen = visible.sum(1) >= MIN_JOINTS
             if seen.sum() > 1:
-                yield pixels[seen], visible[seen], points[seen, 2, 2] / 100
+                depths = points[seen, :, 2] / 100
+                depths[joints[seen, :, 3] <= 0] = np.nan
+                yield pixels[seen], visible[seen], depths, depths[:, 2]
 
 
 def evaluate(
@@ -249,13 +258,18 @@ def evaluate(
     """
     bones = find_bones(keypoint_names)
     pairs, people = 0, []
+    index = {name.replace('foot', 'ankle'): i for i, name in enumerate(keypoint_names)}
     labels = {
         (cues, filters, tau): []
         for cues in CUES
         for filters in FILTERS
         for tau in {1.0, *taus}
     }
-    for keypoints, visible, depth in scenes:
+    limbs = {limb: [] for limb in LIMBS}
+    for keypoints, visible, keypoint_depths, depth in scenes:
+        order = limb_order(keypoints, visible, keypoint_names)
+        for limb, joints in LIMBS.items():
+            limbs[limb].append(_limbs_in_order(order, keypoint_depths, joints, index))
         pairs += len(depth) * (len(depth) - 1) // 2
         scale, confidence = person_scale(keypoints, visible, *bones)
         ground = ground_point(keypoints, visible, keypoint_names)
@@ -284,9 +298,27 @@ def evaluate(
         for name, right in rules.items():
             metrics[f'{name}/labelled'] = len(right) / pairs
             metrics[f'{name}/correct'] = right.mean() if len(right) else np.nan
+    for limb, joints in LIMBS.items():
+        right = np.concatenate(limbs[limb])
+        right = right[np.isfinite(right[:, 0])]
+        metrics[f'limbs/{limb}'] = len(right) / sum(map(len, people))
+        shares = right.mean(0) if len(right) else [np.nan] * len(joints)
+        metrics |= {f'limbs/{k}': v for k, v in zip(joints, shares, strict=True)}
     shares = np.concatenate(people).mean(0)
     metrics |= {f'rejected/{k}': v for k, v in zip(rejected, shares, strict=True)}
     return {name: float(value) for name, value in metrics.items()}
+
+
+def _limbs_in_order(
+    order: np.ndarray,
+    depths: np.ndarray,
+    joints: Sequence[str],
+    index: dict[str, int],
+) -> np.ndarray:
+    """Tell whether labels of limbs are right, (N, J); NaN without one."""
+    left, right = ([index[f'{side}_{j}'] for j in joints] for side in ('left', 'right'))
+    labels, gaps = np.sign(order[:, left]), depths[:, left] - depths[:, right]
+    return np.where(labels == 0, np.nan, labels == np.sign(gaps))
 
 
 def people_per_second(
@@ -297,7 +329,7 @@ def people_per_second(
     times = []
     for _ in range(repeats):
         start = time.process_time()
-        for keypoints, visible, _ in scenes:
+        for keypoints, visible, *_ in scenes:
             scale, confidence = person_scale(keypoints, visible, *bones)
             ground = ground_point(keypoints, visible, keypoint_names)
             for rejected in filter_people(keypoints, visible, keypoint_names).values():

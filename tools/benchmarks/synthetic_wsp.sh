@@ -7,20 +7,20 @@
 #   bash tools/benchmarks/synthetic_wsp.sh poses [INIT ...]
 # Methods: wsp, heatmap, shuffled, ground, which is wsp with the labels of
 # train_ground.json, coordinates (the config wsp-coordinates_*), coordinates-shuffled,
-# which is that with shuffled labels, wsp-nearest and ground-nearest, which rank people by
-# their nearest keypoint as coordinates does, not by the mean, coordinates-mean, which
-# ranks by the mean, and wsp-WEIGHT, which is wsp with that weight of the loss of depth
-# (wsp-0.1). Inits: these, with their deconvolutions, scratch, and hsjp with
+# which is that with shuffled labels, limbs, which is wsp-0.1 with labels of limbs, of
+# train_limbs.json, too, and wsp-WEIGHT, which is wsp with that weight of the loss of
+# depth (wsp-0.1). Inits: these, with their deconvolutions, scratch, and hsjp with
 # HSJP=BACKBONE.pth. Default: wsp, ground (not for poses), heatmap, shuffled, scratch, and
 # hsjp if it is given. In the environment: SEEDS (0 1 2), ITERATIONS (1000 of pretraining,
 # 1600 of poses), EQUAL_COMPUTE (2000: iterations of poses that see as many images as a
 # pretraining, on top for scratch-equal-compute, which comes with scratch; empty for
 # none), FRACTIONS (0.01 0.05 0.25 1), JOBS (1), PURPOSE (report; choose evaluates on the
 # val set and copies nothing), OPTIONS (more --cfg-options, as in configs/wsp/README.md),
-# SIZE (128; 256 pretrains with images of 256x256, four times the arithmetic, as a study
-# of its own, from which no poses are fine-tuned), and LOOK (dressed; painted is a study
-# of its own, on the painted people of data/synthetic_painted_crowd, without flips, since
-# their left and right differ in colour).
+# PERSON_DEPTH (nearest; mean is a study of its own), SIZE (128; 256 pretrains with images
+# of 256x256, four times the arithmetic, as a study of its own, from which no poses are
+# fine-tuned), and LOOK (dressed; painted is a study of its own, on the painted people of
+# data/synthetic_painted_crowd, without flips, since their left and right differ in
+# colour).
 set -euo pipefail
 step=$1
 shift
@@ -44,6 +44,11 @@ case ${SIZE:-128} in
   256) tail=res18_1xb16-10e_synthetic-256x256.py suffix=-256x256 ;;
   *) echo "synthetic_wsp.sh: SIZE is $SIZE; 128 or 256" >&2 && exit 2 ;;
 esac
+case ${PERSON_DEPTH:-nearest} in
+  nearest) depth= ;;
+  mean) depth=-mean ;;
+  *) echo "synthetic_wsp.sh: PERSON_DEPTH is $PERSON_DEPTH; nearest or mean" >&2 && exit 2 ;;
+esac
 work=work_dirs/wsp${look}_$purpose
 
 benchmark() { # CONFIG STUDY ITERATIONS CONFIG_OPTIONS [OPTIONS OF label_efficiency.py ...]
@@ -66,20 +71,25 @@ case $step in
     [ $# -gt 0 ] || set -- wsp ground heatmap shuffled
     for method; do
       for seed in ${SEEDS:-0 1 2}; do
-        study=$work/pretraining$suffix/$method-$seed
-        config=$wsp/benchmarks/wsp-${method}_$tail options= table=pretraining$look$suffix
+        study=$work/pretraining$suffix$depth/$method-$seed
+        config=$wsp/benchmarks/wsp-${method}_$tail options= table=pretraining$look$suffix$depth
         case $method in
-          wsp* | ground*) config=$wsp/wsp_$tail ;;&
+          wsp* | ground) config=$wsp/wsp_$tail ;;&
           coordinates*) config=$wsp/wsp-coordinates_$tail ;;&
-          ground*) options=train_dataloader.dataset.ann_file=train_ground.json ;;&
+          ground) options=train_dataloader.dataset.ann_file=train_ground.json ;;&
+          limbs)
+            config=$wsp/wsp_$tail
+            options='train_dataloader.dataset.ann_file=train_limbs.json'
+            options+=' model.head.depth_loss.loss_weight=0.1 +model.head.depth_per_keypoint=True'
+            options+=' +model.head.limb_loss.type=mmpose_pretext.RelativeDepthLoss'
+            options+=' +model.head.limb_loss.loss_weight=0.1'
+            ;;
           wsp-[0-9]*) options=model.head.depth_loss.loss_weight=${method#wsp-} ;;
-          *-nearest) options+=' +model.head.person_depth=nearest' table+=-nearest ;;
-          coordinates-mean) options=model.head.person_depth=mean table+=-coordinates ;;
-          coordinates*) table+=-nearest ;;&
           # another shuffle, or the spread over seeds would not have it
           coordinates-shuffled) options=+train_dataloader.dataset.shuffle_relations=$seed ;;
           shuffled) options=train_dataloader.dataset.shuffle_relations=$seed ;;
         esac
+        options+=" +model.head.person_depth=${PERSON_DEPTH:-nearest}"
         benchmark "$config" "$study" "${ITERATIONS:-1000}" "$options" --init scratch \
           --fractions 1 --seeds "$seed" --keep-checkpoints
         publish "$study" "$table/2_$method"
@@ -100,15 +110,15 @@ case $step in
             ;;
           hsjp) weights=hsjp=$HSJP ;;
           *)
-            weights=$init=$work/pretraining/$init-$seed/runs/scratch_100pct_seed$seed/backbone.pth
+            weights=$init=$work/pretraining$depth/$init-$seed/runs/scratch_100pct_seed$seed/backbone.pth
             weights="$weights --with-deconv $init"
             ;;
         esac
         # shellcheck disable=SC2086
         benchmark "$wsp/benchmarks/integral-pose3d_res18_scratch_1xb8-6e_synthetic-128x128.py" \
-          "$work/poses" "${ITERATIONS:-1600}" "" --init $weights \
+          "$work/poses$depth" "${ITERATIONS:-1600}" "" --init $weights \
           --fractions ${FRACTIONS:-0.01 0.05 0.25 1} --seeds "$seed"
-        publish "$work/poses" "poses$look"
+        publish "$work/poses$depth" "poses$look$depth"
       done
     done
     ;;

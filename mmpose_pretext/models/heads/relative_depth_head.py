@@ -16,7 +16,7 @@ from mmpose_pretext.models.losses.relative_depth_loss import pair_gaps
 from mmpose_pretext.registry import MODELS
 
 PAIRS_OF = ('person', 'keypoint')
-PERSON_DEPTH = ('mean', 'nearest')
+PERSON_DEPTH = ('nearest', 'mean')
 
 
 @MODELS.register_module()
@@ -47,7 +47,8 @@ class RelativeDepthHead(HeatmapHead):
             ``'keypoint'``, the keypoints of the same name that are visible in both
             people of a pair.
         person_depth: What the depth of a person is, where it is ranked and predicted:
-            ``'mean'`` of the visible keypoints' depths, or ``'nearest'``, the least.
+            that of the ``'nearest'`` visible keypoint, or the ``'mean'`` over them. The
+            nearest orders more people (``configs/wsp/README.md``).
         depth_loss: Config of a loss such as :class:`mmpose_pretext.RelativeDepthLoss`.
             Its ``loss_weight`` balances it with the heatmaps; 0 trains heatmaps only.
         limb_loss: Config of such a loss, which ranks a person's left and right elbow,
@@ -69,7 +70,7 @@ class RelativeDepthHead(HeatmapHead):
         depth_per_keypoint: bool = False,
         coordinates: bool = False,
         pairs_of: str = 'person',
-        person_depth: str = 'mean',
+        person_depth: str = 'nearest',
         depth_loss: ConfigType = dict(type='mmpose_pretext.RelativeDepthLoss'),  # noqa: B006
         limb_loss: ConfigType | None = None,
         decoder: ConfigType | None = None,
@@ -289,7 +290,7 @@ def read_depths(depth_maps: Tensor, points: Tensor) -> Tensor:
     return depths[:, 0]
 
 
-def person_depths(depths: Tensor, visible: Tensor, kind: str = 'mean') -> Tensor:
+def person_depths(depths: Tensor, visible: Tensor, kind: str) -> Tensor:
     """Make a depth a person of depths of keypoints.
 
     Args:
