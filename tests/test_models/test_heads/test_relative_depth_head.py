@@ -283,7 +283,8 @@ def test_it_learns_the_order_and_predicts_it(pairs_of, maps):
     inputs = feats()
     batch = samples()
     if pairs_of == 'keypoint':
-        batch[0].gt_instance_labels.depth_points_visible[:] = True
+        for item in batch:
+            item.gt_instance_labels.depth_points_visible[:] = True
     optimizer = torch.optim.Adam(head.parameters(), lr=0.01)
     for _ in range(60):
         losses = head.loss(inputs, batch)
