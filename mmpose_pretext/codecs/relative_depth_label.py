@@ -48,8 +48,8 @@ class RelativeDepthLabel(MSRAHeatmap):
 
     Raises:
         ValueError: In :meth:`encode`, if there are no people, the input has another
-            size, a visible keypoint is not a finite number, or the labels do not fit
-            the people or each other.
+            size, a visible keypoint is not a finite number, the labels do not fit the
+            people or each other, or ``limb_order`` comes without ``flip_indices``.
     """
 
     auxiliary_encode_keys = {
@@ -166,6 +166,11 @@ class RelativeDepthLabel(MSRAHeatmap):
         kept = visible.any(axis=1)[pairs].all(axis=1)
         order = np.zeros((people, num_keypoints), dtype=np.float32)
         if limb_order is not None:
+            if flip_indices is None:
+                raise ValueError(
+                    f'limb_order of {img_path} needs flip_indices, which datasets of '
+                    'MMPose take from the metainfo'
+                )
             mirror = np.asarray(flip_indices)
             both = visible & visible[:, mirror]
             order = np.where(both, limb_order[:, mirror] if flip else limb_order, 0)

@@ -200,6 +200,7 @@ def nan_point():
         (dict(depth_pairs=[[0, 1]]), 'as many depth_relations'),
         (dict(depth_confidences=np.ones(2)), 'as many depth_relations'),
         (dict(depth_relations=np.array([1, 0, 1])), 'must be 1 .farther. or -1'),
+        (dict(limb_order=np.zeros((3, 3))), 'street.jpg needs flip_indices'),
     ],
 )
 def test_bad_input_is_named(changed, message):
