@@ -74,7 +74,7 @@ def find_bones(keypoint_names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     Raises:
         ValueError: If fewer than two bones are known.
     """
-    index = _keypoint_indices(keypoint_names)
+    index = keypoint_indices(keypoint_names)
     found = {
         (index[f'{side}_{a}'], index[f'{side}_{b}']): HEIGHT * length
         for (a, b), length in BONE_LENGTHS.items()
@@ -89,8 +89,16 @@ def find_bones(keypoint_names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     return np.array(list(found)), np.array(list(found.values()))
 
 
-def _keypoint_indices(keypoint_names: Sequence[str]) -> dict[str, int]:
-    """Return indices by name; a foot is an ankle where there is none."""
+def keypoint_indices(keypoint_names: Sequence[str]) -> dict[str, int]:
+    """Return the indices of keypoints by name.
+
+    Args:
+        keypoint_names: K names as in MMPose's metainfo.
+
+    Returns:
+        Their indices; where there is a ``left_foot`` and no ``left_ankle``, as in
+        Human3.6M, the foot is the ankle, too, and so on the right.
+    """
     index = {name: i for i, name in enumerate(keypoint_names)}
     for side in ('left', 'right'):
         if f'{side}_foot' in index:
@@ -298,7 +306,7 @@ def limb_order(
     keypoints, visible = _checked(keypoints, visible, len(keypoint_names))
     if not tau >= 1:
         raise ValueError(f'tau must be 1 or more, got {tau}')
-    index = _keypoint_indices(keypoint_names)
+    index = keypoint_indices(keypoint_names)
     order = np.zeros(visible.shape)
     for limb, confidence in LIMB_CONFIDENCES.items():
         names = [[f'{side}_{joint}' for joint in limb] for side in ('left', 'right')]

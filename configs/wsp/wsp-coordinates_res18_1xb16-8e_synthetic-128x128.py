@@ -1,6 +1,7 @@
 # For people on one ground, from labels of the ground alone: whoever stands lower in the
 # image is nearer. So it is not rotated, and the map of depth sees where a pixel lies, and
-# is learned at ten times the rate.
+# is learned at ten times the rate. With people ranked by their nearest keypoint this is
+# the rule of the lowest keypoint in disguise: README.md.
 _base_ = ['./wsp_res18_1xb16-8e_synthetic-128x128.py']
 
 # optimizer
@@ -11,18 +12,8 @@ optim_wrapper = dict(
 model = dict(head=dict(coordinates=True))
 
 # pipelines
-train_pipeline = [
-    dict(type='LoadImage'),
-    dict(
-        type='BottomupRandomAffine',
-        input_size=_base_.codec.input_size,
-        shift_factor=0.1,
-        scale_factor=(0.8, 1.25),
-        rotate_factor=0),
-    dict(type='RandomFlip', direction='horizontal'),
-    dict(type='GenerateTarget', encoder=_base_.codec),
-    dict(type='PackPoseInputs')
-]
+train_pipeline = [*_base_.train_pipeline]
+train_pipeline[1] = dict(train_pipeline[1], rotate_factor=0)
 
 # data loaders
 train_dataloader = dict(

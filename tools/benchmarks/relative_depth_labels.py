@@ -62,6 +62,7 @@ from mmpose_pretext.perspective import (  # noqa: E402
     filter_people,
     find_bones,
     ground_point,
+    keypoint_indices,
     limb_order,
     pair_labels,
     person_scale,
@@ -187,9 +188,9 @@ def draw_synthetic(
         if len(people) > 1:
             keypoints = np.stack([person['keypoints'] for person in people])
             depths = np.stack([person['keypoints_3d'][:, 2] for person in people])
-            joints = [name.replace('ankle', 'foot') for name in CATEGORY['keypoints']]
-            own = [H36M_JOINTS.index(j) if j in H36M_JOINTS else -1 for j in joints]
-            known = np.where(np.array(own) < 0, np.nan, depths[:, own])
+            index = keypoint_indices(H36M_JOINTS)
+            own = np.array([index.get(name, -1) for name in CATEGORY['keypoints']])
+            known = np.where(own < 0, np.nan, depths[:, own])
             return keypoints[..., :2], keypoints[..., 2] > 0, known, depths[:, 0]
 
 
@@ -258,7 +259,7 @@ def evaluate(
     """
     bones = find_bones(keypoint_names)
     pairs, people = 0, []
-    index = {name.replace('foot', 'ankle'): i for i, name in enumerate(keypoint_names)}
+    index = keypoint_indices(keypoint_names)
     labels = {
         (cues, filters, tau): []
         for cues in CUES

@@ -44,10 +44,11 @@ case ${SIZE:-128} in
   256) tail=res18_1xb16-10e_synthetic-256x256.py suffix=-256x256 ;;
   *) echo "synthetic_wsp.sh: SIZE is $SIZE; 128 or 256" >&2 && exit 2 ;;
 esac
-case ${PERSON_DEPTH:-nearest} in
+person_depth=${PERSON_DEPTH:-nearest}
+case $person_depth in
   nearest) depth= ;;
   mean) depth=-mean ;;
-  *) echo "synthetic_wsp.sh: PERSON_DEPTH is $PERSON_DEPTH; nearest or mean" >&2 && exit 2 ;;
+  *) echo "synthetic_wsp.sh: PERSON_DEPTH is $person_depth; nearest or mean" >&2 && exit 2 ;;
 esac
 work=work_dirs/wsp${look}_$purpose
 
@@ -74,11 +75,10 @@ case $step in
         study=$work/pretraining$suffix$depth/$method-$seed
         config=$wsp/benchmarks/wsp-${method}_$tail options= table=pretraining$look$suffix$depth
         case $method in
-          wsp* | ground) config=$wsp/wsp_$tail ;;&
+          wsp* | ground | limbs) config=$wsp/wsp_$tail ;;&
           coordinates*) config=$wsp/wsp-coordinates_$tail ;;&
-          ground) options=train_dataloader.dataset.ann_file=train_ground.json ;;&
+          ground) options=train_dataloader.dataset.ann_file=train_ground.json ;;
           limbs)
-            config=$wsp/wsp_$tail
             options='train_dataloader.dataset.ann_file=train_limbs.json'
             options+=' model.head.depth_loss.loss_weight=0.1 +model.head.depth_per_keypoint=True'
             options+=' +model.head.limb_loss.type=mmpose_pretext.RelativeDepthLoss'
@@ -89,7 +89,7 @@ case $step in
           coordinates-shuffled) options=+train_dataloader.dataset.shuffle_relations=$seed ;;
           shuffled) options=train_dataloader.dataset.shuffle_relations=$seed ;;
         esac
-        options+=" +model.head.person_depth=${PERSON_DEPTH:-nearest}"
+        options+=" +model.head.person_depth=$person_depth"
         benchmark "$config" "$study" "${ITERATIONS:-1000}" "$options" --init scratch \
           --fractions 1 --seeds "$seed" --keep-checkpoints
         publish "$study" "$table/2_$method"
