@@ -41,8 +41,9 @@ class RelativeDepthHead(HeatmapHead):
         coordinates: Whether ``depth_layer`` also sees where a pixel lies, as in
             CoordConv: Liu et al., *An Intriguing Failing of Convolutional Neural
             Networks and the CoordConv Solution*, 2018, arXiv 1807.03247. On flat
-            ground, whoever stands lower in the image is nearer, and a convolution
-            cannot tell how low that is.
+            ground, whoever stands lower in the image is nearer. Without this the
+            network has to find out how low that is, from the zeros that pad its
+            inputs (and it does: ``configs/wsp/README.md``).
         pairs_of: What the loss ranks: ``'person'``, the depth of each one; or
             ``'keypoint'``, the keypoints of the same name that are visible in both
             people of a pair.
