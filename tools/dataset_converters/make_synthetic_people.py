@@ -16,9 +16,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         description=__doc__,
         epilog='Writes OUT_DIR/images/SPLIT_*.jpg and, last, '
         'OUT_DIR/annotations/person_keypoints_SPLIT.json (COCO keypoints, with camera '
-        'and 3D joints). The same seed gives the same files, byte for byte, with the same '
-        'libraries; of NumPy that includes the kernels of OpenBLAS, which go by the '
-        'processor and may move an outline by a pixel (OPENBLAS_CORETYPE chooses them).',
+        'and 3D joints). The same seed gives the same files, byte for byte, with the '
+        'same libraries and the same kernels of OpenBLAS. These go by the processor, '
+        'and others may move an outline by a pixel; OPENBLAS_CORETYPE chooses them.',
     )
     parser.add_argument('out_dir', help='folder of the dataset; may hold other splits')
     parser.add_argument('--num-images', type=int, default=1000, help='default: 1000')
