@@ -45,6 +45,19 @@ def git_state(folder: str | Path) -> str | None:
     return done.stdout.strip() or None if done.returncode == 0 else None
 
 
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that a result depends on."""
+    return dict(
+        python=platform.python_version(),
+        torch=torch.__version__,
+        numpy=np.__version__,
+        mmengine=mmengine.__version__,
+        mmcv=mmcv.__version__,
+        mmpose=mmpose.__version__,
+        mmpose_pretext=mmpose_pretext.__version__,
+    )
+
+
 @HOOKS.register_module()
 class RunResultHook(Hook):
     """Write the result of a training run, with what it takes to trust it.
@@ -128,15 +141,7 @@ class RunResultHook(Hook):
             wall_seconds=round(time.monotonic() - self._start, 3),
             device=device,
             threads=torch.get_num_threads(),
-            versions=dict(
-                python=platform.python_version(),
-                torch=torch.__version__,
-                numpy=np.__version__,
-                mmengine=mmengine.__version__,
-                mmcv=mmcv.__version__,
-                mmpose=mmpose.__version__,
-                mmpose_pretext=mmpose_pretext.__version__,
-            ),
+            versions=versions(),
             git=git_state(Path(mmpose_pretext.__file__).parent),
         )
         self._write(self.out_file, result)
