@@ -18,7 +18,10 @@
 # val set and copies nothing), OPTIONS (more --cfg-options, as in configs/wsp/README.md),
 # PERSON_DEPTH (nearest; mean is a study of its own), SIZE (128; 256 pretrains with images
 # of 256x256, four times the arithmetic, as a study of its own, from which no poses are
-# fine-tuned), and LOOK (dressed; painted is a study of its own, on the painted people of
+# fine-tuned), ROTATE (degrees up to which pretraining rotates images, instead of the
+# config's; each is a study of its own), GREY (anything: pretrained networks are judged
+# once more with every image a uniform grey, as rows of their own; not for choose), and
+# LOOK (dressed; painted is a study of its own, on the painted people of
 # data/synthetic_painted_crowd, without flips, since their left and right differ in
 # colour).
 set -euo pipefail
@@ -50,6 +53,11 @@ case $person_depth in
   mean) depth=-mean ;;
   *) echo "synthetic_wsp.sh: PERSON_DEPTH is $person_depth; nearest or mean" >&2 && exit 2 ;;
 esac
+rotated=${ROTATE:+-rotated-$ROTATE}
+if [ -n "${GREY:-}" ] && [ "$purpose" != report ]; then
+  echo "synthetic_wsp.sh: GREY looks at the test set, so not with PURPOSE=$purpose" >&2
+  exit 2
+fi
 work=work_dirs/wsp${look}_$purpose
 
 benchmark() { # CONFIG STUDY ITERATIONS CONFIG_OPTIONS [OPTIONS OF label_efficiency.py ...]
@@ -72,8 +80,9 @@ case $step in
     [ $# -gt 0 ] || set -- wsp ground heatmap shuffled
     for method; do
       for seed in ${SEEDS:-0 1 2}; do
-        study=$work/pretraining$suffix$depth/$method-$seed
-        config=$wsp/benchmarks/wsp-${method}_$tail options= table=pretraining$look$suffix$depth
+        study=$work/pretraining$suffix$rotated$depth/$method-$seed
+        config=$wsp/benchmarks/wsp-${method}_$tail options=
+        table=pretraining$look$suffix$rotated$depth
         case $method in
           wsp* | ground | limbs) config=$wsp/wsp_$tail ;;&
           coordinates*) config=$wsp/wsp-coordinates_$tail ;;&
@@ -90,12 +99,19 @@ case $step in
           shuffled) options=train_dataloader.dataset.shuffle_relations=$seed ;;
         esac
         options+=" +model.head.person_depth=$person_depth"
+        options+="${ROTATE:+ train_dataloader.dataset.pipeline.1.rotate_factor=$ROTATE}"
         benchmark "$config" "$study" "${ITERATIONS:-1000}" "$options" --init scratch \
           --fractions 1 --seeds "$seed" --keep-checkpoints
         publish "$study" "$table/2_$method"
-        run=$study/runs/scratch_100pct_seed$seed
+        name=scratch_100pct_seed$seed
+        run=$study/runs/$name
+        last=$run/$(basename "$(cat "$run/last_checkpoint")")
         [ -e "$run/backbone.pth" ] || python "$root/tools/model_converters/extract_backbone.py" \
-          "$run/$(basename "$(cat "$run/last_checkpoint")")" "$run/backbone.pth" --with-deconv
+          "$last" "$run/backbone.pth" --with-deconv
+        grey=$wsp/results/$table/2_${method}_grey-images/$name.json
+        [ -z "${GREY:-}" ] || [ -e "$grey" ] ||
+          python "$root/tools/benchmarks/evaluate.py" "$study/configs/$name.py" "$last" \
+            --out "$grey" --cfg-options 'model.data_preprocessor.std=[1e9,1e9,1e9]'
       done
     done
     ;;
@@ -110,15 +126,15 @@ case $step in
             ;;
           hsjp) weights=hsjp=$HSJP ;;
           *)
-            weights=$init=$work/pretraining$depth/$init-$seed/runs/scratch_100pct_seed$seed/backbone.pth
+            weights=$init=$work/pretraining$rotated$depth/$init-$seed/runs/scratch_100pct_seed$seed/backbone.pth
             weights="$weights --with-deconv $init"
             ;;
         esac
         # shellcheck disable=SC2086
         benchmark "$wsp/benchmarks/integral-pose3d_res18_scratch_1xb8-6e_synthetic-128x128.py" \
-          "$work/poses$depth" "${ITERATIONS:-1600}" "" --init $weights \
+          "$work/poses$rotated$depth" "${ITERATIONS:-1600}" "" --init $weights \
           --fractions ${FRACTIONS:-0.01 0.05 0.25 1} --seeds "$seed"
-        publish "$work/poses$depth" "poses$look$depth"
+        publish "$work/poses$rotated$depth" "poses$look$rotated$depth"
       done
     done
     ;;
