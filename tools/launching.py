@@ -129,6 +129,20 @@ def check_options(cfg: Config, options: Iterable[str]) -> None:
         )
 
 
+def apply_options(cfg: Config, options: dict[str, Any]) -> None:
+    """Change a config as ``--cfg-options`` says.
+
+    Args:
+        cfg: The config, changed in place.
+        options: Values by key; a leading ``+`` adds a key on purpose.
+
+    Raises:
+        ValueError: As of :func:`check_options`.
+    """
+    check_options(cfg, options)
+    cfg.merge_from_dict({k.removeprefix('+'): v for k, v in options.items()})
+
+
 def _paths(value: Any, prefix: str) -> Iterator[str]:
     """Yield the dotted path of everything inside a dict or list."""
     if isinstance(value, dict):

@@ -95,7 +95,6 @@ def test_overwrites_when_asked_to(tool, run, tmp_path, capsys):
 @pytest.mark.parametrize(
     ('argv', 'message'),
     [
-        (['nothing.py', 'a.pth'], "config 'nothing.py' is neither a file nor"),
         ([str(CONFIG), 'nothing.pth'], "checkpoint 'nothing.pth' is not a file"),
         (
             [str(CONFIG), __file__, '--cfg-options', 'test_dataloader.batchsize=1'],

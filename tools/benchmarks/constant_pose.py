@@ -240,9 +240,7 @@ def run(args: argparse.Namespace) -> None:
     if args.out is not None and args.out.exists() and not args.force:
         raise FileExistsError(f'{args.out} exists; --force overwrites it')
     cfg = Config.fromfile(launching.find_config(args.config))
-    options = args.cfg_options or {}
-    launching.check_options(cfg, options)
-    cfg.merge_from_dict({k.removeprefix('+'): v for k, v in options.items()})
+    launching.apply_options(cfg, args.cfg_options or {})
     for key in ('train_dataloader', 'test_dataloader', 'test_evaluator'):
         if not cfg.get(key):
             raise ValueError(f'{cfg.filename} has no {key}')

@@ -89,8 +89,7 @@ def run(args: argparse.Namespace) -> None:
     cfg = Config.fromfile(launching.find_config(args.config))
     launching.check_checkpoint(args.checkpoint)
     options = args.cfg_options or {}
-    launching.check_options(cfg, options)
-    cfg.merge_from_dict({k.removeprefix('+'): v for k, v in options.items()})
+    launching.apply_options(cfg, options)
     result = evaluate(cfg, args.checkpoint)
     write_json(args.out, dict(result, cfg_options=options))
 

@@ -189,8 +189,7 @@ def read_config(name: str, options: dict) -> Config:
             f'config {name} does not exist; give a path, or a name as in '
             'mmpose::body_2d_keypoint/topdown_heatmap/coco/NAME.py'
         )
-    launching.check_options(cfg, options)
-    cfg.merge_from_dict({k.removeprefix('+'): v for k, v in options.items()})
+    launching.apply_options(cfg, options)
     needed = (
         'model.backbone train_dataloader val_dataloader val_evaluator '
         'test_dataloader test_evaluator train_cfg.max_epochs'
