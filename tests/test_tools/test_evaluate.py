@@ -80,6 +80,23 @@ def test_checkpoint_and_options_reach_the_network(tool, run, tmp_path):
     assert first != grey
 
 
+@pytest.mark.parametrize('change', ['missing', 'shape'])
+def test_checkpoint_of_another_network(tool, run, tmp_path, capsys, change):
+    checkpoint = torch.load(run[1])
+    weight = checkpoint['state_dict'].pop('backbone.conv1.weight')
+    if change == 'shape':
+        checkpoint['state_dict']['backbone.conv1.weight'] = weight[:, :1]
+    torch.save(checkpoint, run[1])
+    out = tmp_path / 'out.json'
+    name = f'visualizer.name={change}'
+    assert tool.main([*run, '--out', str(out), '--cfg-options', name]) == 1
+    assert capsys.readouterr().err.endswith(
+        f'evaluate.py: {run[1]} is of another network than {run[0]}: it lacks 1 '
+        'tensors, or has them in another shape: backbone.conv1.weight, ...\n'
+    )
+    assert not out.exists()
+
+
 def test_overwrites_when_asked_to(tool, run, tmp_path, capsys):
     out = tmp_path / 'mine.json'
     out.write_text('mine')

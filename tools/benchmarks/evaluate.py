@@ -52,7 +52,8 @@ def evaluate(cfg: Config, checkpoint: str | Path) -> dict:
         ``info`` (what was ``evaluated_on``), ``versions`` and ``git``.
 
     Raises:
-        ValueError: If the config lacks what an evaluation needs.
+        ValueError: If the config lacks what an evaluation needs, or the checkpoint a
+            tensor of its network.
     """
     for key in ('test_dataloader', 'test_evaluator', 'test_cfg'):
         if cfg.get(key) is None:
@@ -61,9 +62,21 @@ def evaluate(cfg: Config, checkpoint: str | Path) -> dict:
     cfg.resume = False
     if cfg.get('work_dir') is None:
         cfg.work_dir = f'work_dirs/{Path(cfg.filename).stem}'
-    values = Runner.from_cfg(cfg).test()
-    meta = CheckpointLoader.load_checkpoint(str(checkpoint), 'cpu', logger='silent')
-    meta = meta.get('meta', {})
+    runner = Runner.from_cfg(cfg)
+    loaded = CheckpointLoader.load_checkpoint(str(checkpoint), 'cpu', logger='silent')
+    weights = loaded.get('state_dict', loaded)
+    missing = [
+        name
+        for name, value in runner.model.state_dict().items()
+        if name not in weights or weights[name].shape != value.shape
+    ]
+    if missing:  # the Runner would warn, and leave them as they were drawn
+        raise ValueError(
+            f'{checkpoint} is of another network than {cfg.filename}: it lacks '
+            f'{len(missing)} tensors, or has them in another shape: {missing[0]}, ...'
+        )
+    values = runner.test()
+    meta = loaded.get('meta', {})
     return dict(
         config=Path(cfg.filename).stem,
         checkpoint=dict(
