@@ -32,6 +32,7 @@ import launching  # noqa: E402
 from mmengine.config import Config, DictAction  # noqa: E402
 from mmengine.runner import CheckpointLoader, Runner  # noqa: E402
 
+from mmpose_pretext import transfer  # noqa: E402
 from mmpose_pretext.engine.run_result_hook import (  # noqa: E402
     git_state,
     versions,
@@ -64,16 +65,10 @@ def evaluate(cfg: Config, checkpoint: str | Path) -> dict:
         cfg.work_dir = f'work_dirs/{Path(cfg.filename).stem}'
     runner = Runner.from_cfg(cfg)
     loaded = CheckpointLoader.load_checkpoint(str(checkpoint), 'cpu', logger='silent')
-    weights = loaded.get('state_dict', loaded)
-    missing = [
-        name
-        for name, value in runner.model.state_dict().items()
-        if name not in weights or weights[name].shape != value.shape
-    ]
-    if missing:  # the Runner would warn, and leave them as they were drawn
+    found = transfer.match(transfer.model_tensors(loaded), runner.model, claimed=False)
+    if found.missing or found.misshaped:  # the Runner would leave them as drawn
         raise ValueError(
-            f'{checkpoint} is of another network than {cfg.filename}: it lacks '
-            f'{len(missing)} tensors, or has them in another shape: {missing[0]}, ...'
+            f'{checkpoint} is of another network than {cfg.filename}: {found.report()}'
         )
     values = runner.test()
     meta = loaded.get('meta', {})

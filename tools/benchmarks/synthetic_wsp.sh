@@ -109,9 +109,10 @@ case $step in
         [ -e "$run/backbone.pth" ] || python "$root/tools/model_converters/extract_backbone.py" \
           "$last" "$run/backbone.pth" --with-deconv
         grey=$wsp/results/$table/2_${method}_grey-images/$name.json
-        [ -z "${GREY:-}" ] || [ -e "$grey" ] ||
+        # anew each time, or the row might be of another network than the one it is beside
+        [ -z "${GREY:-}" ] ||
           python "$root/tools/benchmarks/evaluate.py" "$study/configs/$name.py" "$last" \
-            --out "$grey" --cfg-options 'model.data_preprocessor.std=[1e9,1e9,1e9]'
+            --out "$grey" --force --cfg-options 'model.data_preprocessor.std=[1e9,1e9,1e9]'
       done
     done
     ;;
