@@ -14,16 +14,38 @@
 #   one schedule), hsjp-24e (16 more epochs, from the weights of the 8, with the learning
 #   rate begun anew), permutation and rotation (the classic pretexts, in the same batches),
 #   permutation-24e (as hsjp-24e), or NAME=FILE, a backbone of a peer.
-# In the environment: SEEDS (choose: 0 1; report: 0 1 2) of fine-tuning, FRACTIONS (0.05),
-# ITERATIONS (800) of fine-tuning, STUDY (lspet_choose, lspet_report), its name: one has
-# one length; JOBS (1), and OPTIONS, more --cfg-options of all runs
-# ('+optim_wrapper.type=mmpose_pretext.CPUAmpOptimWrapper' is what was run).
+# In the environment: NETWORK (res18 at 128x96; res50 and hrnet-w32 at 256x192, of which
+# scratch, equal-compute, hsjp and hsjp-backbone are to be had), SEEDS (choose: 0 1;
+# report: 0 1 2) of fine-tuning, FRACTIONS (0.05), ITERATIONS (800) of fine-tuning, STUDY
+# (lspet_choose, lspet_report, with _NETWORK behind it if that is not res18), its name:
+# one has one length; JOBS (1), and OPTIONS, more --cfg-options of all runs
+# ('+optim_wrapper.type=mmpose_pretext.CPUAmpOptimWrapper' is what was run on the CPU,
+# '+optim_wrapper.type=AmpOptimWrapper' on a GPU).
 set -euo pipefail
 step=${1:?choose or report}
 shift
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
-work=work_dirs/lspet_hsjp
+network=${NETWORK:-res18}
+size=256x192 suffix=_$network
+case $network in
+  res18) size=128x96 suffix= ;;
+  res50 | hrnet-w32) ;;
+  *) echo "NETWORK must be res18, res50 or hrnet-w32, but is '$network'" >&2 && exit 2 ;;
+esac
+[ "$step" = report ] || [ "$network" = res18 ] || {
+  echo "lspet_hsjp.sh: choose is for NETWORK=res18 only" >&2
+  exit 2
+}
+for init; do
+  case $network-$init in
+    res18-* | *-scratch | *-equal-compute | *-hsjp | *-hsjp-backbone | *=*) ;;
+    *) echo "lspet_hsjp.sh: $init is there for NETWORK=res18 only" >&2 && exit 2 ;;
+  esac
+done
+work=work_dirs/lspet_hsjp$suffix
+deconv=--with-deconv
+[ "$network" != hrnet-w32 ] || deconv= # it has none
 train=train_dataloader.dataset.pipeline
 val=val_dataloader.dataset.pipeline
 epoch=536 # iterations
@@ -65,7 +87,7 @@ options() { # VARIANT
 
 pretrain() { # VARIANT EPOCHS, to $work/VARIANT-EPOCHSe/backbone.pth
   local folder=$work/$1-$2e found changed=() resume=
-  local base=hsjp_res18_1xb8-8e_lspet-fit-128x96 deconv=--with-deconv
+  local base=hsjp_${network}_1xb8-8e_lspet-fit-$size deconv=$deconv
   case $1 in
     permutation* | rotation) base=${1%-24e}_res18_1xb32-8e_lspet-128x96 deconv= ;;
   esac
@@ -90,7 +112,7 @@ finetune() { # STUDY SEEDS OPTIONS OF label_efficiency.py ...
   shift 2
   # shellcheck disable=SC2086
   python "$root/tools/benchmarks/label_efficiency.py" run \
-    "$root/configs/hsjp/benchmarks/td-hm_res18_scratch_1xb8-14e_lspet-fit-128x96.py" \
+    "$root/configs/hsjp/benchmarks/td-hm_${network}_scratch_1xb8-14e_lspet-fit-$size.py" \
     --study "work_dirs/$study" --purpose "$step" --fractions ${FRACTIONS:-0.05} \
     --iterations "${ITERATIONS:-800}" --evaluations 2 --jobs "${JOBS:-1}" \
     --seeds $seeds "$@" --cfg-options $workers
@@ -112,7 +134,7 @@ case $step in
         init="$variant=$work/$variant-${epochs}e/backbone.pth --with-deconv $variant"
       fi
       # shellcheck disable=SC2086
-      finetune "${STUDY:-lspet_choose}" "${SEEDS:-0 1}" --init $init
+      finetune "${STUDY:-lspet_choose$suffix}" "${SEEDS:-0 1}" --init $init
     done
     ;;
   report)
@@ -125,7 +147,8 @@ case $step in
         hsjp | hsjp-backbone)
           pretrain default 8
           weights=$init=$work/default-8e/backbone.pth
-          [ "$init" != hsjp ] || weights="$weights --with-deconv hsjp"
+          [ "$init" = hsjp-backbone ] || [ -z "$deconv" ] ||
+            weights="$weights --with-deconv hsjp"
           ;;
         hsjp-16e)
           pretrain default 16
@@ -148,7 +171,7 @@ case $step in
         *) echo "lspet_hsjp.sh: unknown initialization $init" >&2 && exit 2 ;;
       esac
       # shellcheck disable=SC2086
-      finetune "${STUDY:-lspet_report}" "${SEEDS:-0 1 2}" --init $weights
+      finetune "${STUDY:-lspet_report$suffix}" "${SEEDS:-0 1 2}" --init $weights
     done
     ;;
   *)
