@@ -15,10 +15,11 @@
 #   rate begun anew), permutation and rotation (the classic pretexts, in the same batches),
 #   permutation-24e (as hsjp-24e), or NAME=FILE, a backbone of a peer.
 # In the environment: NETWORK (res18 at 128x96; res50 and hrnet-w32 at 256x192, of which
-# scratch, equal-compute, hsjp and hsjp-backbone are to be had), SEEDS (choose: 0 1;
-# report: 0 1 2) of fine-tuning, FRACTIONS (0.05), ITERATIONS (800) of fine-tuning, STUDY
-# (lspet_choose, lspet_report, with _NETWORK behind it if that is not res18), its name:
-# one has one length; JOBS (1), and OPTIONS, more --cfg-options of all runs
+# scratch, equal-compute, hsjp, a peer's NAME=FILE and, of res50, hsjp-backbone are to be
+# had: HRNet has no deconvolutions), SEEDS (choose: 0 1; report: 0 1 2) of fine-tuning,
+# FRACTIONS (0.05), ITERATIONS (800) of fine-tuning, STUDY (lspet_choose, lspet_report,
+# with _NETWORK behind it if that is not res18), its name: one has one length; JOBS (1),
+# and OPTIONS, more --cfg-options of all runs
 # ('+optim_wrapper.type=mmpose_pretext.CPUAmpOptimWrapper' is what was run on the CPU,
 # '+optim_wrapper.type=AmpOptimWrapper' on a GPU).
 set -euo pipefail
@@ -33,14 +34,14 @@ case $network in
   res50 | hrnet-w32) ;;
   *) echo "NETWORK must be res18, res50 or hrnet-w32, but is '$network'" >&2 && exit 2 ;;
 esac
-[ "$step" = report ] || [ "$network" = res18 ] || {
+if [ "$step" = choose ] && [ "$network" != res18 ]; then
   echo "lspet_hsjp.sh: choose is for NETWORK=res18 only" >&2
   exit 2
-}
+fi
 for init; do
   case $network-$init in
-    res18-* | *-scratch | *-equal-compute | *-hsjp | *-hsjp-backbone | *=*) ;;
-    *) echo "lspet_hsjp.sh: $init is there for NETWORK=res18 only" >&2 && exit 2 ;;
+    res18-* | *-scratch | *-equal-compute | *-hsjp | res50-hsjp-backbone | *=*) ;;
+    *) echo "lspet_hsjp.sh: $init is not there for NETWORK=$network" >&2 && exit 2 ;;
   esac
 done
 work=work_dirs/lspet_hsjp$suffix
@@ -138,7 +139,7 @@ case $step in
     done
     ;;
   report)
-    [ $# -gt 0 ] || set -- scratch hsjp hsjp-backbone equal-compute
+    [ $# -gt 0 ] || set -- scratch hsjp ${deconv:+hsjp-backbone} equal-compute
     for init; do
       case $init in
         scratch | *=*) weights=$init ;;
@@ -147,8 +148,7 @@ case $step in
         hsjp | hsjp-backbone)
           pretrain default 8
           weights=$init=$work/default-8e/backbone.pth
-          [ "$init" = hsjp-backbone ] || [ -z "$deconv" ] ||
-            weights="$weights --with-deconv hsjp"
+          [ "$init" = hsjp-backbone ] || weights+=${deconv:+ $deconv hsjp}
           ;;
         hsjp-16e)
           pretrain default 16
