@@ -30,7 +30,7 @@ def fraction_order(
         ids: An id of each of the N items, such as the image's.
         seed: Seed of the choice.
         strata: A label of each item. If given, the first m items hold of each of
-            the strata the share m / N, to within one item.
+            the strata the share m / N, to within two items.
 
     Returns:
         The N indices of the items, in order.

@@ -85,8 +85,6 @@ def test_strata_keep_their_share_in_every_prefix(seed):
     for count in range(1, 101):
         held = Counter(strata[i] for i in order[:count])
         for name, total in dict(a=60, b=30, c=10).items():
-            # a stratum is at most one item away from its share, and so are the
-            # others that take its place
             assert abs(held[name] - total * count / 100) <= 2
 
 

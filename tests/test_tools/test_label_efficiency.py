@@ -46,8 +46,16 @@ def folder(demo_dir, tmp_path, monkeypatch):
     (data / 'annotations').mkdir()
     for path in (demo_dir / 'data' / 'synthetic' / 'annotations').iterdir():
         (data / 'annotations' / path.name).write_bytes(path.read_bytes())
+    # the validation set has two images; the last is for choosing, one for testing
     val = data / 'annotations' / 'person_keypoints_val.json'
-    (data / 'annotations' / 'test.json').write_text(val.read_text() + ' ')
+    content = json.loads(val.read_text())
+    for path, images in (
+        (val, content['images'][1:]),
+        (val.with_name('test.json'), content['images'][:1]),
+    ):
+        ids = {image['id'] for image in images}
+        people = [a for a in content['annotations'] if a['image_id'] in ids]
+        path.write_text(json.dumps(content | dict(images=images, annotations=people)))
     (tmp_path / 'pre.pth').symlink_to(
         demo_dir / 'work_dirs' / PRETRAINED / 'epoch_1.pth'
     )
@@ -183,11 +191,12 @@ def test_pretrained_weights_of_the_config_are_not_scratch(tool, folder):
     for cell, cfg in configs.items():
         assert cfg.load_from is None
         assert 'pretrained' not in cfg.model
-        assert cfg.model.head.init_cfg is None
-        assert cfg.model.neck.parts[0].init_cfg is None
+        # without the key: None would take the class's own initialization away
+        assert 'init_cfg' not in cfg.model.head
+        assert 'init_cfg' not in cfg.model.neck.parts[0]
         assert cfg.model.init_cfg == [normal]
         if cell.init.name == 'scratch':
-            assert cfg.model.backbone.init_cfg is None
+            assert 'init_cfg' not in cfg.model.backbone
         else:
             assert cfg.model.backbone.init_cfg.checkpoint.endswith('pre.pth')
 
@@ -309,6 +318,7 @@ def test_files_of_samples_and_of_their_evaluation(tool, tmp_path, monkeypatch):
 
 def test_refused_before_anything_runs(tool, folder, capsys, monkeypatch):
     torch.save(dict(state_dict={'backbone.conv1.weight': torch.zeros(1)}), 'bad.pth')
+    torch.save(dict(state_dict={}, meta=Namespace()), 'odd.pth')
     iterations = ['--iterations', '10']
     cases = [
         (['--init', 'hsjp'], 'NAME=FILE'),
@@ -342,6 +352,16 @@ def test_refused_before_anything_runs(tool, folder, capsys, monkeypatch):
             'are both trained and evaluated on, as data/synthetic/images/train_',
         ),
         (['--launcher', 'mim'], 'mim, which is not in PATH'),
+        (['--seeds', '-1'], '--seeds must be in [0, 2**32), but got -1'),
+        (['--gpus-per-run', '2'], '--gpus-per-run is for --launcher mim and slurm'),
+        (['--launcher', 'mim', '--gpus-per-run', '-2'], 'must not be negative'),
+        (['--stratify', 'age'], "stratify='age' is no key of the samples"),
+        (['--init', 'scratch', 'x=odd.pth'], '--init x: '),
+        (['--fractions', '0.5', '0.50000001'], 'called scratch_50pct_seed0'),
+        (
+            ['--init', 'x=pre.pth', 'x_frozen=pre.pth', '--modes', 'full', 'frozen'],
+            'two runs would be called x_frozen_50pct_seed0',
+        ),
     ]
     monkeypatch.setenv('PATH', '')
     for more, message in cases:
@@ -357,6 +377,16 @@ def test_refused_before_anything_runs(tool, folder, capsys, monkeypatch):
     assert tool.main(arguments(*iterations)) == 2
     error = capsys.readouterr().err
     assert 'custom_hooks has mmdet.PipelineSwitchHook' in error
+    cfg.custom_hooks = []
+    data = cfg.train_dataloader.dataset
+    cfg.train_dataloader.dataset = dict(
+        type='mmpose_pretext.LabelFraction', fraction=0.5, dataset=data
+    )
+    cfg.dump('net.py')
+    assert tool.main(arguments(*iterations)) == 2
+    assert 'is a LabelFraction already' in capsys.readouterr().err
+    cfg.train_dataloader.dataset = data
+    cfg.dump('net.py')
     assert not Path('study').exists()
     advice = re.search(r'--cfg-options (\S+)=\[\]', error.replace("'", ''))[1]
     planned(tool, *iterations, '--cfg-options', f'{advice}=[]')
@@ -567,6 +597,41 @@ def test_prints_commands(tool, folder, capsys):
     )
 
 
+def test_cpu_hides_the_gpus(tool, folder, capsys):
+    """MMPose's train.py takes a GPU if it sees one, and knows no --gpus."""
+    argv = arguments('--iterations', '2', '--print-commands', '--launcher', 'mim')
+    assert tool.main([*argv, '--gpus-per-run', '0']) == 0
+    line = capsys.readouterr().out.splitlines()[1]
+    assert line.startswith('env CUDA_VISIBLE_DEVICES= mim train mmpose study/a/')
+    assert line.endswith('--gpus 0 --launcher none')
+
+
+def test_seeds_of_a_row_share_their_start(tool, folder, capsys):
+    """Of one file, and of one further length of equal compute."""
+    options = '--iterations', '2', '--fractions', '1', '--print-commands'
+    equal = '--equal-compute', '5'
+    for cfg in planned(tool, *options, *equal, '--seeds', '0').values():
+        hook = cfg.custom_hooks[-1]
+        out = Path(hook['out_file'])
+        out.parent.mkdir(parents=True, exist_ok=True)
+        done = dict(info=hook['info'], seed=0, iterations=cfg.train_cfg.max_iters)
+        out.write_text(json.dumps(done))
+    planned(tool, *options, *equal, '--seeds', '1')
+    argv = arguments(*options, '--equal-compute', '6', '--seeds', '1')
+    assert tool.main(argv) == 2
+    error = capsys.readouterr().err
+    assert 'the run scratch-equal-compute_100pct_seed1 has 6 iterations bey' in error
+    assert 'scratch-equal-compute_100pct_seed0.json has 5 iterations bey' in error
+    content = torch.load('pre.pth', weights_only=False)
+    content['state_dict']['backbone.conv1.weight'] += 1
+    os.remove('pre.pth')
+    torch.save(content, 'pre.pth')
+    assert tool.main(arguments(*options, '--seeds', '1')) == 2
+    error = capsys.readouterr().err
+    assert 'the run hsjp_100pct_seed1 has the weights ' in error
+    planned(tool, *options, '--seeds', '1', '--init', 'scratch')
+
+
 def test_does_not_report_where_it_chose(tool, folder, capsys):
     more = ['--iterations', '2', '--fractions', '1', '--seeds', '0', '--print-commands']
     assert tool.main(arguments(*more)) == 0
@@ -588,6 +653,13 @@ def test_does_not_report_where_it_chose(tool, folder, capsys):
     copied = 'test_dataloader.dataset.ann_file=annotations/copy.json'
     assert tool.main([*report, '--cfg-options', copied]) == 2
     assert 'was used to choose' in capsys.readouterr().err
+    # and so are the same images in another file
+    content = json.loads(val.read_text())
+    content['images'] += json.loads((annotations / 'test.json').read_text())['images']
+    (annotations / 'more.json').write_text(json.dumps(content))
+    more_images = 'test_dataloader.dataset.ann_file=annotations/more.json'
+    assert tool.main([*report, '--cfg-options', more_images]) == 2
+    assert 'more.json: 1 of its images were used to choose' in capsys.readouterr().err
     # a study elsewhere must be named
     report[report.index('study/c')] = 'elsewhere/c'
     named = [*report, '--chosen-in', 'study/a', '--cfg-options', same]
@@ -707,6 +779,16 @@ def test_report_refusals(tool, tmp_path, capsys):
         longer = result(name, 0.1, 0, 0.5) | dict(iterations=20)
         (tmp_path / '9.json').write_text(json.dumps(longer))
         assert tool.main(['report', str(tmp_path)]) == 0
+    longer = result(name, 0.1, 1, 0.5) | dict(iterations=21)
+    (tmp_path / '91.json').write_text(json.dumps(longer))
+    assert 'has 11 iterations beyond the others, but' in main()
+    start = dict(file='a.pth', sha256='a' * 64, deconv=False)
+    for number, deconv in enumerate((False, True)):
+        run = result('x', 0.1, number, 0.5, checkpoint=start | dict(deconv=deconv))
+        (tmp_path / f'9{number}.json').write_text(json.dumps(run))
+    assert 'has the weights aaaaaaaaaaaa, deconv=True, but' in main()
+    for number in range(2):
+        (tmp_path / f'9{number}.json').unlink()
     (tmp_path / '9.json').write_text('{}')
     assert '9.json is no result of label_efficiency.py' in main()
 

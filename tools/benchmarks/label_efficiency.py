@@ -25,7 +25,8 @@ What makes the comparison fair:
 - --equal-compute N adds scratch-equal-compute: random weights, N more iterations
   (or epochs over all images), as many as a pretraining took. NAME=N adds
   scratch-equal-compute-NAME, where pretrainings of several lengths are compared.
-- Whatever the config loads is left out, also of the head: scratch is random weights.
+- Whatever the config loads is left out, also of the head: scratch is random weights,
+  drawn as the network's class does where the config says nothing else.
 - The result is that of the last iteration, never the best of several.
 - `--purpose choose` evaluates on the config's val_dataloader, for the choice of
   hyper-parameters; `--purpose report` on its test_dataloader, and refuses a set on
@@ -39,6 +40,7 @@ import json
 import logging
 import math
 import os
+import pickle
 import queue
 import re
 import shlex
@@ -48,7 +50,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from copy import deepcopy
 from dataclasses import dataclass
@@ -257,8 +259,17 @@ def stretch(schedulers: list[dict], epochs: int, iterations: int) -> list[dict]:
 
 
 def take_fraction(dataset: dict, fraction: float, **kwargs) -> dict:
-    """Wrap a dataset's config, or each within a combined one, in LabelFraction."""
+    """Wrap a dataset's config, or each within a combined one, in LabelFraction.
+
+    Raises:
+        ValueError: If one is wrapped already.
+    """
     dataset = deepcopy(dataset)
+    if str(dataset.get('type')).endswith('LabelFraction'):
+        raise ValueError(
+            'train_dataloader.dataset is a LabelFraction already; a study takes the '
+            'fractions itself, so give the config of the whole set'
+        )
     if 'datasets' in dataset:
         dataset['datasets'] = [
             take_fraction(part, fraction, **kwargs) for part in dataset['datasets']
@@ -317,6 +328,12 @@ def images_of(dataset: dict) -> set[str]:
                 names = [person['image'] for person in content if 'image' in person]
             images.update(str(folder / name) for name in names)
     return images
+
+
+def fingerprints(images: Iterable[str]) -> list[str]:
+    """Return a short hash of each image's full path, sorted."""
+    paths = {os.path.realpath(image) for image in images}
+    return sorted(hashlib.sha256(path.encode()).hexdigest()[:12] for path in paths)
 
 
 def sha256(path: str | Path) -> str:
@@ -438,16 +455,22 @@ def make_config(
 
 
 def _leave_out_pretrained(model: dict) -> None:
-    """Remove what loads weights from a model's config and from the parts within."""
+    """Remove what loads weights from a model's config and from the parts within.
+
+    Where nothing else is left, the key ``init_cfg`` goes as well: None would keep the
+    class from its own initialization, as Kaiming's of a ResNet.
+    """
     model.pop('pretrained', None)
-    for key, value in model.items():
+    for key, value in list(model.items()):
         if key == 'init_cfg':
             configs = value if isinstance(value, (list, tuple)) else [value]
             kept = [
                 c for c in configs if 'Pretrained' not in str((c or {}).get('type'))
             ]
             if len(kept) < len(configs):
-                model[key] = kept or None
+                del model[key]
+                if kept:
+                    model[key] = kept
         elif isinstance(value, dict):
             _leave_out_pretrained(value)
         elif isinstance(value, (list, tuple)):
@@ -516,12 +539,15 @@ def epoch_length(loader: dict, fraction: float, gpus: int = 1, **kwargs) -> int:
     return math.ceil(len(dataset) / (loader.batch_size * gpus))
 
 
-def check_split(args: argparse.Namespace, used: list[dict]) -> None:
+def check_split(
+    args: argparse.Namespace, used: list[dict], images: Sequence[str]
+) -> None:
     """Refuse to report on what a hyper-parameter was chosen on.
 
     Args:
         args: Arguments of ``run``.
         used: The annotation files that this study evaluates on.
+        images: Their images, as from :func:`fingerprints`.
 
     Raises:
         ValueError: If a study for choosing has evaluated on one of them, or if a
@@ -538,14 +564,23 @@ def check_split(args: argparse.Namespace, used: list[dict]) -> None:
         other = json.loads((folder / 'study.json').read_text())
         if args.purpose != 'report' or other['purpose'] != 'choose':
             continue
+        if args.allow_selected_split:
+            continue
+        advice = (
+            f'used to choose hyper-parameters, in {folder}, so a result on it would '
+            "flatter. Report on another set (the config's test_dataloader), or say so "
+            'with --allow-selected-split; the results are then marked'
+        )
         for file in other['evaluated_on']:
-            if file['sha256'] in hashes and not args.allow_selected_split:
-                raise ValueError(
-                    f'{file["file"]} was used to choose hyper-parameters, in '
-                    f'{folder}, so a result on it would flatter. Report on another '
-                    "set (the config's test_dataloader), or say so with "
-                    '--allow-selected-split; the results are then marked'
-                )
+            if file['sha256'] in hashes:
+                raise ValueError(f'{file["file"]} was {advice}')
+        # another file may name the same images
+        shared = len(set(images) & set(other.get('evaluated_images', ())))
+        if shared:
+            raise ValueError(
+                f'{", ".join(f["file"] for f in used)}: {shared} of its images were '
+                + advice
+            )
 
 
 @contextmanager
@@ -582,7 +617,7 @@ def check_cells(base: Config, cells: Sequence[Cell]) -> None:
             try:
                 with _quiet():
                     MODELS.build(module_cfg).init_weights()
-            except ValueError as error:
+            except (ValueError, pickle.UnpicklingError) as error:
                 raise ValueError(f'--init {init.name}: {error}') from None
     for mode in {cell.mode for cell in cells} - {'full'}:
         module_cfg = deepcopy(base.model.backbone)
@@ -618,7 +653,12 @@ def check_study(args: argparse.Namespace, recipe: str) -> dict:
     """
     path = Path(args.study, 'study.json')
     if not path.is_file():
-        return dict(purpose=args.purpose, evaluated_on=[], recipe_sha256=recipe)
+        return dict(
+            purpose=args.purpose,
+            evaluated_on=[],
+            evaluated_images=[],
+            recipe_sha256=recipe,
+        )
     record = json.loads(path.read_text())
     if record['purpose'] != args.purpose:
         raise ValueError(
@@ -678,6 +718,20 @@ def plan(args: argparse.Namespace) -> dict[Cell, Config]:
         value = getattr(args, name)
         if value is not None and value < 1:
             raise ValueError(f'--{name} must be positive, but got {value}')
+    for seed in args.seeds:
+        if not 0 <= seed < 2**32:
+            raise ValueError(f'--seeds must be in [0, 2**32), but got {seed}')
+    if args.gpus_per_run is not None:
+        if args.gpus_per_run < 0:
+            raise ValueError(
+                f'--gpus-per-run must not be negative, but got {args.gpus_per_run}'
+            )
+        if args.launcher == 'none':
+            raise ValueError(
+                '--gpus-per-run is for --launcher mim and slurm: with none, a run is '
+                'one process, on one GPU if there is one (CUDA_VISIBLE_DEVICES= in the '
+                'environment hides it)'
+            )
     if args.launcher != 'none' and not args.print_commands:
         if not shutil.which('mim'):
             raise FileNotFoundError(
@@ -696,13 +750,26 @@ def plan(args: argparse.Namespace) -> dict[Cell, Config]:
         for mode in dict.fromkeys(args.modes)
         for init in inits
     ]
+    names = [cell.name for cell in cells]
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(
+                f'two runs would be called {name}: give an --init another name, or '
+                'the --fractions fewer digits'
+            )
+    if args.stratify:  # reads the samples once, to see that they have the key
+        part = take_fraction(
+            base.train_dataloader.dataset, min(args.fractions), stratify=args.stratify
+        )
+        DATASETS.build(part)
     check_cells(base, cells)
     split = 'test' if args.purpose == 'report' else 'val'
     evaluation = base[f'{split}_dataloader'].dataset
     trained = hashed_files(base.train_dataloader.dataset)
     used = hashed_files(evaluation, base[f'{split}_evaluator'])
     record = check_study(args, recipe_hash(base, args))
-    check_split(args, used)
+    images = fingerprints(images_of(evaluation))
+    check_split(args, used, images)
     check_overlap(base.train_dataloader.dataset, evaluation)
     # files are read once for all cells that share them
     epochs = {(cell.fraction, cell.seed): 0 for cell in cells}
@@ -736,10 +803,31 @@ def plan(args: argparse.Namespace) -> dict[Cell, Config]:
             'annotation file; use another --study, or move them away to start them '
             'anew: ' + ', '.join(stale)
         )
+    _check_rows(configs, Path(args.study, 'results'))
     # all that it has ever evaluated on: what was chosen on stays known
     record['evaluated_on'] += [f for f in used if f not in record['evaluated_on']]
+    known = record.get('evaluated_images', ())
+    record['evaluated_images'] = sorted({*known, *images})
     write_json(Path(args.study, 'study.json'), record)
     return configs
+
+
+def _check_rows(configs: dict[Cell, Config], folder: Path) -> None:
+    """Refuse seeds that could not share a cell of a table with those that are there.
+
+    Raises:
+        ValueError: If they start from other weights, or, of an equal compute, train for
+            another number of iterations.
+    """
+    rows = []
+    for file in sorted(folder.glob('*.json')):
+        run = json.loads(file.read_text())
+        rows.append((str(file), run['info'], run['seed'], run['iterations']))
+    for cell, cfg in configs.items():
+        if not _result_of(cfg).is_file():
+            info, length = cfg.custom_hooks[-1]['info'], cfg.train_cfg.max_iters
+            rows.append((f'the run {cell.name}', info, cell.seed, length))
+    results.check_rows(rows)
 
 
 def _stale(cfg: Config) -> Path | None:
@@ -761,7 +849,9 @@ def command_of(config: Path, args: argparse.Namespace) -> list[str]:
     if args.launcher == 'none':
         return [sys.executable, str(TRAIN), str(config)]
     gpus = 1 if args.gpus_per_run is None else args.gpus_per_run
-    command = ['mim', 'train', 'mmpose', str(config), '--gpus', str(gpus)]
+    # mim gives a GPU to MMPose's train.py whatever --gpus says
+    hide = ['env', 'CUDA_VISIBLE_DEVICES='] if gpus == 0 else []
+    command = [*hide, 'mim', 'train', 'mmpose', str(config), '--gpus', str(gpus)]
     if args.launcher == 'slurm':
         command += ['--gpus-per-node', str(min(gpus, 8))]
         command += ['--launcher', 'slurm', '--partition', args.partition]

@@ -275,18 +275,50 @@ def read_study(folder: Path) -> list[dict]:
                     f'{file} has {key}={value!r}, but {files[0]} has {first!r}; they '
                     'cannot share a table'
                 )
-    lengths: dict[tuple, int] = {}
-    for file, run in zip(files, runs, strict=True):
-        info = run['info']
-        if info['init'].startswith(EQUAL_COMPUTE):
-            continue
-        place = info['mode'], info['fraction'], run['seed']
-        if lengths.setdefault(place, run['iterations']) != run['iterations']:
-            raise ValueError(
-                f'{file} has {run["iterations"]} iterations, but others of its seed '
-                f'and fraction have {lengths[place]}; they cannot share a table'
-            )
+    check_rows(
+        (str(file), run['info'], run['seed'], run['iterations'])
+        for file, run in zip(files, runs, strict=True)
+    )
     return runs
+
+
+def check_rows(runs: Iterable[tuple[str, dict, int, int]]) -> None:
+    """Refuse runs that cannot share a table.
+
+    Args:
+        runs: Of each its name in messages, ``info``, seed and iterations.
+
+    Raises:
+        ValueError: If runs of a seed and fraction differ in length; if the seeds of an
+            initialization, mode and fraction start from different weights; or if an
+            equal compute is not of one number of further iterations.
+    """
+    runs = list(runs)
+    firsts: dict[tuple, tuple] = {}
+
+    def compare(key: tuple, value: object, name: str, what: str) -> None:
+        first, other = firsts.setdefault(key, (value, name))
+        if first != value:
+            raise ValueError(
+                f'{name} has {what.format(value)}, but {other} has '
+                f'{what.format(first)}; they cannot share a table'
+            )
+
+    lengths = {}
+    for name, info, seed, iterations in runs:
+        place = info['mode'], info['fraction'], seed
+        if not info['init'].startswith(EQUAL_COMPUTE):
+            compare(place, iterations, name, '{} iterations')
+            lengths[place] = iterations
+    for name, info, seed, iterations in runs:
+        mode, fraction, init = info['mode'], info['fraction'], info['init']
+        if init.startswith(EQUAL_COMPUTE):
+            if (mode, fraction, seed) in lengths:
+                further = iterations - lengths[mode, fraction, seed]
+                compare((init,), further, name, '{} iterations beyond the others')
+        elif checkpoint := info['checkpoint']:
+            start = f'{checkpoint["sha256"][:12]}, deconv={checkpoint["deconv"]}'
+            compare((init, mode, fraction, 'file'), start, name, 'the weights {}')
 
 
 def paired_interval(
@@ -333,7 +365,7 @@ def summarize(
         the study, and ``rows``: a dict for each initialization and mode with its
         ``init``, ``mode`` and ``cells``: by fraction the ``values`` by seed,
         ``mean``, ``sd`` (of the sample; None for one seed), ``images`` seen in
-        the fine-tuning, and, over the seeds that the baseline has as well,
+        the fine-tuning by seed, and, over the seeds that the baseline has as well,
         ``difference`` (mean), its ``interval`` and the number of ``pairs``.
 
     Raises:
@@ -376,7 +408,7 @@ def summarize(
             values=values,
             mean=array.mean().item(),
             sd=array.std(ddof=1).item() if len(array) > 1 else None,
-            images=own[next(iter(values))]['images'],
+            images={seed: own[seed]['images'] for seed in values},
             difference=np.mean(differences).item() if differences else None,
             interval=paired_interval(differences, interval),
             pairs=len(differences),
@@ -478,7 +510,10 @@ def study_csv(summary: dict) -> str:
         for fraction, cell in row['cells'].items():
             for seed, value in (cell or dict(values={}))['values'].items():
                 writer.writerow(
-                    [row['init'], row['mode'], fraction, seed, cell['images'], value]
+                    [
+                        *(row['init'], row['mode'], fraction, seed),
+                        *(cell['images'][seed], value),
+                    ]
                 )
     return text.getvalue()
 
