@@ -2,6 +2,8 @@
 
 import json
 import os
+import pickle
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +16,8 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from mmpose.apis import inference_topdown, init_model
 from pose_3d_files import (
-    H36M_NAMES,
+    CENTRE,
+    FOCAL,
     muco_person,
     pose,
     write_h36m,
@@ -22,6 +25,7 @@ from pose_3d_files import (
     write_mupots,
 )
 
+from mmpose_pretext.datasets.human36m_image_dataset import SUBJECTS
 from mmpose_pretext.synthetic import SceneConfig, make_dataset
 
 ROOT = Path(__file__).parents[1]
@@ -31,6 +35,7 @@ SYNTHETIC = (
 )
 LIFTER = ROOT / 'configs/synthetic/image-pose-lift_tcn_1xb64-20e_synthetic.py'
 ROOT_METRICS = {'root_depth_error', 'MPJPE_true_root_depth'}  # if it is predicted
+EVALUATED = 'val', 'test'
 METRICS = {'MPJPE', 'PA-MPJPE', '3DPCK', 'AUC', *ROOT_METRICS}
 
 
@@ -48,8 +53,8 @@ def folder(tmp_path_factory):
     return folder
 
 
-def tiny(path, folder, **loaders):
-    """Load a config of two epochs of small batches; loaders replace datasets."""
+def tiny(path, folder):
+    """Load a config of two epochs of small batches of the data in the folder."""
     cfg = Config.fromfile(path)
     cfg.train_cfg.update(max_epochs=2, val_interval=2)
     cfg.work_dir = str(folder / 'work')
@@ -58,11 +63,7 @@ def tiny(path, folder, **loaders):
     for name in ('train', 'val', 'test'):
         loader = cfg[f'{name}_dataloader']
         loader.update(batch_size=2, num_workers=0, persistent_workers=False)
-        dataset = loaders.get(name, dict(data_root=str(folder)))
-        if 'type' in dataset:
-            loader.dataset = dict(dataset, pipeline=loader.dataset.pipeline)
-        else:
-            loader.dataset.update(dataset)
+        loader.dataset.data_root = str(folder)
     return cfg
 
 
@@ -141,86 +142,67 @@ def test_2d_only_data_is_mixed_in(folder):
     runner.train()
 
 
-def test_muco_and_mupots(tmp_path):
-    draw_images(tmp_path, ['augmented_set/1.jpg', 'augmented_set/2.jpg'])
-    draw_images(tmp_path, ['TS1/img_000001.jpg'])
-    people = [muco_person(i, i, pose(21, seed=i)) for i in (1, 2)]
-    write_muco(tmp_path / 'muco.json', *people)
-    people = [muco_person(1, 1, pose(17), is_valid=1)]
-    write_mupots(tmp_path / 'mupots.json', *people)
-    common = dict(data_root=str(tmp_path), data_prefix=dict(img=''))
-    test = dict(
-        type='mmpose_pretext.MuPoTS3DDataset',
-        ann_file='mupots.json',
-        test_mode=True,
-        **common,
-    )
-    train = dict(type='mmpose_pretext.MuCo3DHPDataset', ann_file='muco.json', **common)
-    cfg = tiny(SYNTHETIC, tmp_path, train=train, val=test, test=test)
-    cfg.model.head.decoder.root_index = 14
-    for evaluator in (cfg.val_evaluator, cfg.test_evaluator):
-        evaluator.update(root_index=14, by_action=True)
-    for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
-        for transform in loader.dataset.pipeline:
-            if transform.type == 'GenerateTarget':
-                transform.encoder.root_index = 14
-    runner = Runner.from_cfg(cfg)
-    runner.train()
-    metrics = runner.test()
-    assert np.isfinite(metrics['pose3d/MPJPE/TS1'])
-    assert metrics['pose3d/MPJPE/TS1'] == metrics['pose3d/MPJPE']
+def write_human36m(folder):
+    """Make files as preprocess_h36m.py writes them, of all subjects, with images."""
+    folder = folder / 'data/h36m'
+    annotations = folder / 'annotation_body3d'
+    (annotations / 'fps50').mkdir(parents=True)
+    subjects = dict(train=SUBJECTS['train'], test=SUBJECTS['test'])
+    actions = dict(train=['Directions_1'], test=['SittingDown', 'Eating'])
+    cameras = {}
+    for split, names in subjects.items():
+        files = [
+            f'{subject}/{subject}_{action}.54138969/'
+            f'{subject}_{action}.54138969_{frame:06d}.jpg'
+            for subject in names
+            for action in actions[split]
+            for frame in (1, 2, 6)
+        ]
+        draw_images(folder / 'images', files)
+        write_h36m(annotations, files, {})
+        (annotations / 'h36m.npz').rename(annotations / f'fps50/h36m_{split}.npz')
+        cameras |= {
+            (subject, '54138969'): dict(f=np.array(FOCAL), c=np.array(CENTRE))
+            for subject in names
+        }
+    (annotations / 'cameras.pkl').write_bytes(pickle.dumps(cameras))
+    return ['MPJPE/Eating', 'PA-MPJPE/SittingDown'], []
 
 
-def human36m_config(folder, ann_file, camera_param_file, train, test):
-    """Load a config of Human3.6M, whose images are in the folder."""
-    common = dict(
-        type='mmpose_pretext.Human36mImageDataset',
-        ann_file=str(ann_file),
-        camera_param_file=str(camera_param_file),
-        data_root=str(folder),
-        data_prefix=dict(img='images/'),
-    )
-    train, test = (
-        dict(common, subjects=train),
-        dict(common, subjects=test, test_mode=True),
-    )
-    cfg = tiny(SYNTHETIC, folder, train=train, val=test, test=test)
-    for evaluator in (cfg.val_evaluator, cfg.test_evaluator):
-        evaluator.by_action = True
-    return cfg
-
-
-@pytest.fixture(scope='module')
-def human36m(tmp_path_factory):
-    """A config of training on S1 and testing on S9 and S11, of made files."""
-    folder = tmp_path_factory.mktemp('h36m')
-    write_h36m(folder)
-    draw_images(folder / 'images', H36M_NAMES)
-    cfg = human36m_config(folder, 'h36m.npz', 'cameras.pkl', ['S1'], 'test')
-    cfg.dump(folder / 'h36m.py')
-    return folder
-
-
-@pytest.mark.skipif(not os.environ.get('PRETEXT_DATA'), reason='wants PRETEXT_DATA')
-def test_real_annotations_of_human36m(tmp_path):
+def link_human36m(folder):
+    """The real annotations, for training and for tests, with made images."""
     real = Path(os.environ['PRETEXT_DATA']).resolve() / 'fixtures/h36m'
+    annotations = folder / 'data/h36m/annotation_body3d'
+    (annotations / 'fps50').mkdir(parents=True)
+    (annotations / 'cameras.pkl').symlink_to(real / 'cameras.pkl')
+    for split in ('train', 'test'):
+        (annotations / f'fps50/h36m_{split}.npz').symlink_to(
+            real / 'test_h36m_body3d.npz'
+        )
     names = np.load(real / 'test_h36m_body3d.npz')['imgname']
-    draw_images(tmp_path / 'images', names, size=1000)
-    files = real / 'test_h36m_body3d.npz', real / 'cameras.pkl'
-    runner = Runner.from_cfg(
-        human36m_config(tmp_path, *files, ['S1', 'S5'], ['S7', 'S8'])
-    )
-    runner.train()
-    metrics = runner.test()
-    assert np.isfinite([*metrics.values()]).all()
-    assert {'pose3d/MPJPE/Greeting', 'pose3d/MPJPE/WalkDog'} <= set(metrics)
+    draw_images(folder / 'data/h36m/images', names)
+    options = ['train_dataloader.dataset.subjects=[S1,S5]']
+    options += [f'{split}_dataloader.dataset.subjects=[S7,S8]' for split in EVALUATED]
+    return ['MPJPE/Greeting', 'PA-MPJPE/WalkDog'], options
+
+
+def write_muco_and_mupots(folder):
+    """Make files as Moon et al. publish them, with images."""
+    (folder / 'data/muco').mkdir(parents=True)
+    (folder / 'data/mupots').mkdir()
+    draw_images(folder / 'data/muco', [f'augmented_set/{i}.jpg' for i in (1, 2)])
+    draw_images(folder / 'data/mupots', ['MultiPersonTestSet/TS1/img_000001.jpg'])
+    people = [muco_person(i, i, pose(21, seed=i)) for i in (1, 2)]
+    write_muco(folder / 'data/muco/MuCo-3DHP.json', *people)
+    people = [muco_person(1, 1, pose(17), is_valid=1)]
+    write_mupots(folder / 'data/mupots/MuPoTS-3D.json', *people)
+    return ['MPJPE/TS1', '3DPCK/TS1'], []
 
 
 def mim(command, folder, *args):
     """Run MIM on MMPose, as a user does."""
     result = subprocess.run(
-        [sys.executable, '-W', 'ignore', '-m', 'mim', command, 'mmpose', 'h36m.py']
-        + [*args, '--gpus', '0'],
+        [sys.executable, '-W', 'ignore', '-m', 'mim', command, 'mmpose', *args],
         capture_output=True,
         text=True,
         cwd=folder,
@@ -230,11 +212,29 @@ def mim(command, folder, *args):
     return result.stdout + result.stderr
 
 
-def test_human36m_by_mim(human36m):
-    mim('train', human36m, '--launcher', 'none', '--work-dir', 'work')
-    output = mim('test', human36m, '--checkpoint', 'work/epoch_2.pth')
-    for name in (*METRICS, 'MPJPE/Eating', 'PA-MPJPE/SittingDown'):
-        assert f'pose3d/{name}: ' in output
+@pytest.mark.parametrize(
+    ('data', 'write'),
+    [
+        (
+            'h36m',
+            link_human36m if os.environ.get('PRETEXT_DATA') else write_human36m,
+        ),
+        ('muco', write_muco_and_mupots),
+    ],
+)
+def test_configs_of_the_field_by_mim(tmp_path, data, write):
+    """The configs as they are, but for length and batch, on data/ where they say."""
+    names, options = write(tmp_path)
+    name = f'integral-pose3d_res50_scratch_8xb32-25e_{data}-256x256.py'
+    config = str(ROOT / 'configs/wsp/benchmarks' / name)
+    options += ['train_cfg.max_epochs=1', 'train_dataloader.batch_size=8']
+    options += [f'{s}_dataloader.num_workers=0' for s in ('train', *EVALUATED)]
+    common = '--gpus', '0', '--launcher', 'none', '--work-dir', 'work'
+    common = config, *common, '--cfg-options', *options
+    mim('train', tmp_path, *common)
+    output = mim('test', tmp_path, *common, '--checkpoint', 'work/epoch_1.pth')
+    for name in (*METRICS, *names):
+        assert re.search(rf'pose3d/{name}: \d', output), name
 
 
 def test_stock_lifter(folder, load_tool, tmp_path):

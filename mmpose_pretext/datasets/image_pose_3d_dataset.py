@@ -77,6 +77,11 @@ class ImagePose3DDataset(BaseCocoStyleDataset):
                 f'ann_file {self.ann_file} is not what {type(self).__name__} reads: it '
                 f'lacks {error}'
             ) from error
+        except (AttributeError, TypeError) as error:
+            raise ValueError(
+                f'ann_file {self.ann_file} is not what {type(self).__name__} reads: a '
+                f'part of it is of another kind ({error})'
+            ) from error
         people = [person for person in people if person is not None]
         usable = sum(map(self._is_valid_instance, people))
         self.counts['people without a box, left out'] += len(people) - usable
@@ -134,7 +139,7 @@ class ImagePose3DDataset(BaseCocoStyleDataset):
             index: Id of the annotation.
             img_id: Id of the image.
             file_name: Its file, below ``data_prefix``.
-            bbox: Shape (4,): left, top, right, bottom.
+            bbox: Shape (4,): left, top, right, bottom, in pixels.
             keypoints: Shape (K, 2), pixels.
             keypoints_cam: Shape (K, 3), mm.
             intrinsics: fx, fy, cx, cy in pixels.
@@ -143,7 +148,7 @@ class ImagePose3DDataset(BaseCocoStyleDataset):
             visible_cam: Likewise in camera space.
 
         Returns:
-            The sample; None without a keypoint.
+            The sample; None without a keypoint, or without a finite box.
         """
         place = f'{self.ann_file}, annotation {index} of {file_name}'
         expected = self._metainfo['num_keypoints']
@@ -154,11 +159,18 @@ class ImagePose3DDataset(BaseCocoStyleDataset):
             )
         if intrinsics is None:
             raise ValueError(f'{place}: the image has no intrinsics')
-        if not (np.isfinite(intrinsics).all() and min(intrinsics[:2]) > 0):
+        if not (
+            np.shape(intrinsics) == (4,)
+            and np.isfinite(intrinsics).all()
+            and min(intrinsics[:2]) > 0
+        ):
             raise ValueError(
-                f'{place}: intrinsics fx, fy, cx, cy must be finite, fx and fy more '
-                f'than 0, but are {intrinsics}'
+                f'{place}: intrinsics must be the four numbers fx, fy, cx, cy, finite, '
+                f'fx and fy more than 0, but are {intrinsics}'
             )
+        if not np.isfinite(bbox).all():
+            self.counts['people whose box is not finite, left out'] += 1
+            return None
         seen, known = np.isfinite(keypoints).all(1), np.isfinite(keypoints_cam).all(1)
         if not (seen & known).all():
             self.counts['people with keypoints that are not finite'] += 1
@@ -288,7 +300,9 @@ class MuCo3DHPDataset(ImagePose3DDataset):
     @staticmethod
     def _intrinsics(image: dict) -> tuple | None:
         """Return fx, fy, cx, cy of an image, if it has them."""
-        return (*image['f'], *image['c']) if {'f', 'c'} <= image.keys() else None
+        if not {'f', 'c'} <= image.keys():
+            return None
+        return tuple(map(float, (*image['f'], *image['c'])))
 
     def _person(self, annotation: dict, image: dict) -> dict | None:
         count = self._metainfo['num_keypoints']
@@ -323,7 +337,7 @@ class MuPoTS3DDataset(MuCo3DHPDataset):
     @staticmethod
     def _intrinsics(image: dict) -> tuple | None:
         intrinsics = image.get('intrinsic')
-        return intrinsics and tuple(intrinsics)
+        return intrinsics and tuple(map(float, intrinsics))
 
     def _person(self, annotation: dict, image: dict) -> dict | None:
         if not annotation.get('is_valid', 1):

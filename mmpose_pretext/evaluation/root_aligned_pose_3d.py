@@ -23,7 +23,8 @@ class RootAlignedPose3D(BaseMetric):
     :class:`mmpose_pretext.TopdownPose3DEstimator` and its datasets, or
     ``lifting_target`` with ``lifting_target_visible``, as of MMPose's ``PoseLifter``
     and ``Human36mDataset``. The root of each is moved to 0; each labelled keypoint of
-    the dataset then counts the same, the root with an error of 0 too, as is usual.
+    the dataset then counts the same, the root with an error of 0 too, as is usual for
+    Human3.6M; ``scored`` leaves some out.
 
     Metrics; lengths are in mm, shares between 0 and 1:
 
@@ -33,7 +34,11 @@ class RootAlignedPose3D(BaseMetric):
       is better.
     - 3DPCK: Share of keypoints whose distance is less than ``thr``.
     - AUC: Mean of that share over 31 thresholds from 0 to ``thr``, so each 5 mm
-      by default, as of MPI-INF-3DHP.
+      by default, as of MPI-INF-3DHP. The evaluation code of MPI-INF-3DHP and MuPoTS-3D
+      scores 14 of the 17 keypoints, without pelvis, spine and head, which is
+      ``scored=range(14)`` of the ``mupots`` metainfo. MuPoTS-3D's also averages over
+      its sequences, which ``by_action`` gives one by one, and gives all bones the true
+      length first, which is not done here.
     - root_depth_error: Mean of the roots' absolute error of depth, if predictions have
       ``root_depths``. It is the one that sees the place. Lower is better.
     - MPJPE_true_root_depth: MPJPE of predictions that have ``root_depths``, with the
@@ -44,10 +49,13 @@ class RootAlignedPose3D(BaseMetric):
       samples have ``raw_ann_info['action']``, or ``target_img_path`` as of Human3.6M;
       with ``by_joint`` those of each keypoint. root_depth_error has none of these.
 
-    People whose root is not labelled are left out, and counted in a warning.
+    People whose root is not labelled, or none of the scored keypoints, are left out,
+    and counted in a warning.
 
     Args:
         root_index: Index of the root keypoint.
+        scored: Indices of the keypoints that count, in all of the metrics but
+            root_depth_error, and that PA-MPJPE fits. Default: all.
         thr: Threshold of 3DPCK in mm.
         unit: Unit of predictions and truth, ``'mm'`` or ``'m'``.
         by_action: Whether to give the metrics of each action.
@@ -57,7 +65,8 @@ class RootAlignedPose3D(BaseMetric):
 
     Raises:
         ValueError: If an argument is out of range; in the evaluation, if a sample has
-            no pose in 3D, the shapes differ, or nobody's root is labelled.
+            no pose in 3D, the shapes differ, a prediction is not finite, or nobody's
+            root is labelled.
     """
 
     default_prefix = 'pose3d'
@@ -65,6 +74,7 @@ class RootAlignedPose3D(BaseMetric):
     def __init__(
         self,
         root_index: int = 0,
+        scored: Sequence[int] | None = None,
         thr: float = 150.0,
         unit: str = 'mm',
         by_action: bool = False,
@@ -77,7 +87,12 @@ class RootAlignedPose3D(BaseMetric):
             raise ValueError(f'unit must be one of {(*_MM,)}, but got {unit!r}')
         if thr <= 0:
             raise ValueError(f'thr must be more than 0, but got {thr}')
+        if scored is not None and (not len(scored) or min(scored) < 0):
+            raise ValueError(
+                f'scored must be indices of keypoints, from 0, but got {scored!r}'
+            )
         self.root_index = root_index
+        self.scored = None if scored is None else [*scored]
         self.thr = thr
         self.scale = _MM[unit]
         self.by_action = by_action
@@ -104,6 +119,11 @@ class RootAlignedPose3D(BaseMetric):
                     f'{_place(sample)}: predictions have the shape {points.shape}, but '
                     f'{name} has {poses.shape}'
                 )
+            if not np.isfinite(points).all():
+                raise ValueError(
+                    f'{_place(sample)}: the prediction is not finite, so the network '
+                    'has diverged; look at the losses in the log'
+                )
             result = dict(
                 predicted=points * self.scale,
                 true=poses * self.scale,
@@ -122,15 +142,23 @@ class RootAlignedPose3D(BaseMetric):
             for key in ('predicted', 'true', 'visible')
         )
         rooted = visible[:, self.root_index]
+        if self.scored is not None:
+            if max(self.scored) >= visible.shape[1]:
+                raise ValueError(
+                    f'RootAlignedPose3D: scored has {max(self.scored)}, but there are '
+                    f'{visible.shape[1]} keypoints'
+                )
+            visible = visible & np.isin(np.arange(visible.shape[1]), self.scored)
+            rooted = rooted & visible.any(axis=1)
         if not rooted.any():
             raise ValueError(
-                f'RootAlignedPose3D: nobody has a labelled root (root_index='
-                f'{self.root_index})'
+                'RootAlignedPose3D: nobody has a labelled root and a keypoint that is '
+                f'scored (root_index={self.root_index}, scored={self.scored})'
             )
         if not rooted.all():
             print_log(
                 f'RootAlignedPose3D: {(~rooted).sum()} of {len(rooted)} people are '
-                'left out, since their root is not labelled',
+                'left out, since their root or all that is scored is not labelled',
                 'current',
                 level=logging.WARNING,
             )

@@ -1,5 +1,6 @@
 import json
 import os
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -97,7 +98,7 @@ class TestSynthetic:
         ('change', 'message'),
         [
             (lambda c: c['images'][0].pop('camera'), 'has no intrinsics'),
-            (lambda c: c['images'][0]['camera'].update(fx=0), 'must be finite'),
+            (lambda c: c['images'][0]['camera'].update(fx=0), 'fx and fy more'),
             (lambda c: c['images'].pop(0), 'not among the images'),
             (lambda c: c['annotations'][0].pop('keypoints_3d'), "lacks 'keypoints_3d'"),
             (
@@ -219,6 +220,9 @@ class TestMuCo:
         (tmp_path / 'm.json').write_text(json.dumps(content))
         with pytest.raises(ValueError, match=r'annotation 5 of augmented_set/2\.jpg'):
             MuCo3DHPDataset(ann_file=str(tmp_path / 'm.json'))
+        write_muco(tmp_path / 'm.json', muco_person(5, 2, pose(21)), f=[1000])
+        with pytest.raises(ValueError, match='must be the four numbers fx, fy, cx'):
+            MuCo3DHPDataset(ann_file=str(tmp_path / 'm.json'))
 
     @pytest.mark.parametrize(
         ('count', 'message'), [(16, 'metainfo has 17 keypoints'), (9, 'is not what')]
@@ -249,6 +253,19 @@ class TestMuPoTS:
         with pytest.raises(ValueError, match='no intrinsics'):
             MuPoTS3DDataset(ann_file=str(tmp_path / 'm.json'))
 
+    @pytest.mark.parametrize('intrinsic', [[1000, 60, 40], [1] * 5, [[1, 2], 3, 4]])
+    def test_other_intrinsics(self, tmp_path, intrinsic):
+        person = muco_person(1, 1, pose(17))
+        write_mupots(tmp_path / 'm.json', person, intrinsic=intrinsic)
+        with pytest.raises(ValueError, match=r'm\.json.*(four numbers|another kind)'):
+            MuPoTS3DDataset(ann_file=str(tmp_path / 'm.json'))
+
+    @pytest.mark.parametrize('content', ['[]', '{"images": [1], "annotations": []}'])
+    def test_other_json(self, tmp_path, content):
+        (tmp_path / 'm.json').write_text(content)
+        with pytest.raises(ValueError, match=r'm\.json is not what MuPoTS3DDataset'):
+            MuPoTS3DDataset(ann_file=str(tmp_path / 'm.json'))
+
     def test_no_min_distance(self, tmp_path):
         with pytest.raises(TypeError, match='min_distance'):
             MuPoTS3DDataset(ann_file='m.json', min_distance=500)
@@ -274,8 +291,10 @@ class TestHuman36m:
             i = sample['id']
             np.testing.assert_allclose(sample['keypoints_cam'][0], poses[i], rtol=1e-5)
             x, y = pixels[i, 0]
+            # 100 * 0.4 pixels to each side, with MMPose's margin
+            half = np.array([-1, -1, 1, 1]) * 40 / 1.2
             np.testing.assert_allclose(
-                sample['bbox'][0], [x - 40, y - 40, x + 40, y + 40], rtol=1e-5
+                sample['bbox'][0], [x, y, x, y] + half, rtol=1e-5
             )
             assert sample['img_path'] == f'{tmp_path}/images/{H36M_NAMES[i]}'
         assert dataset[0]['raw_ann_info'] == dict(action='SittingDown', subject='S9')
@@ -287,7 +306,7 @@ class TestHuman36m:
             (['S1'], 1, [0, 1, 2]),
             (['S1'], 5, [0, 1, 2]),
             (['S1'], 10, [0, 2]),
-            (['S9', 'S1'], 64, [0, 3]),
+            (['S9', 'S1'], 65, [0, 3]),
         ],
     )
     def test_subjects_and_frames(self, tmp_path, subjects, step, ids):
@@ -348,11 +367,31 @@ class TestHuman36m:
         (tmp_path / 'h36m.npz').write_bytes(whole[:100])
         with pytest.raises(ValueError, match='no complete npz'):
             self.build(tmp_path)
+        whole = (tmp_path / 'cameras.pkl').read_bytes()
+        for content in (whole[:50], b'', b'no pickle'):
+            (tmp_path / 'cameras.pkl').write_bytes(content)
+            with pytest.raises(ValueError, match=r'cameras\.pkl is no complete pickle'):
+                self.build(tmp_path)
+        (tmp_path / 'cameras.pkl').write_bytes(pickle.dumps([1]))
+        with pytest.raises(ValueError, match=r'cameras\.pkl must hold .* a list'):
+            self.build(tmp_path)
 
     def test_frame_step(self, tmp_path):
         write_h36m(tmp_path)
         with pytest.raises(ValueError, match='frame_step must be at least 1'):
             self.build(tmp_path, frame_step=0)
+        with pytest.raises(ValueError, match='bbox_padding must be more than 0'):
+            self.build(tmp_path, bbox_padding=0)
+        # S1 has the frames 1, 6 and 11
+        message = r'every 5th frame, of which frame_step=64 would keep one in 64\. Give'
+        with pytest.raises(ValueError, match=message):
+            self.build(tmp_path, ['S1'], frame_step=64)
+
+    def test_boxes_that_are_not_finite(self, tmp_path):
+        write_h36m(tmp_path, scale=np.array([np.nan, 0.4, 0.4, 0.4, 0.4]))
+        dataset = self.build(tmp_path, ['S1'])
+        assert [sample['id'] for sample in dataset] == [1, 2]
+        assert dataset.counts['people whose box is not finite, left out'] == 1
 
     @pytest.mark.skipif(not os.environ.get('PRETEXT_DATA'), reason='wants PRETEXT_DATA')
     def test_real_file(self):
@@ -374,8 +413,11 @@ class TestHuman36m:
             # the real lens distorts by a few pixels of 1,000
             np.testing.assert_allclose(pixels, sample['keypoints'][0], atol=8)
             x1, y1, x2, y2 = sample['bbox'][0]
-            assert (sample['keypoints'][0] > (x1, y1)).all()
-            assert (sample['keypoints'][0] < (x2, y2)).all()
+            # the square around them, without the margin
+            points = sample['keypoints'][0]
+            assert (points > (x1 - 0.1, y1 - 0.1)).all()
+            assert (points < (x2 + 0.1, y2 + 0.1)).all()
+            assert x2 - x1 == pytest.approx(np.ptp(points, axis=0).max(), rel=1e-4)
 
 
 def test_made_files_are_consistent():

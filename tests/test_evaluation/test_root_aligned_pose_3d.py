@@ -114,6 +114,33 @@ def test_by_action_and_joint():
     assert result['pose3d/AUC/Sitting'] == pytest.approx((30 + 24) / 31 / 2)
 
 
+def test_scored_keypoints():
+    """The others count nowhere, but the root still lays poses on each other."""
+    true = np.array([[0, 0, 0], [100, 0, 0], [0, 400, 0]], float)
+    off = [[0, 0, 50], [0, 0, 80], [0, 0, 950]]
+    first = sample(true + off, true)
+    unseen = sample(true + 500, true, [1, 0, 1])  # nothing of it counts
+    for scored in ([1], range(1, 2)):
+        result = evaluate([first, unseen], scored=scored, by_joint=True)
+        assert result['pose3d/MPJPE'] == pytest.approx(30)
+        assert result['pose3d/MPJPE/hip'] == pytest.approx(30)
+        assert result['pose3d/3DPCK'] == 1
+        assert np.isnan(result['pose3d/MPJPE/knee'])
+        # one point is moved onto the true one
+        assert result['pose3d/PA-MPJPE'] == pytest.approx(0)
+    both = evaluate([first], scored=[1, 2])
+    assert both['pose3d/MPJPE'] == pytest.approx((30 + 900) / 2)
+    for scored, message in (([], 'from 0'), ([-1], 'from 0'), ([3], 'there are 3')):
+        with pytest.raises(ValueError, match=message):
+            evaluate([first], scored=scored)
+
+
+def test_diverged_network():
+    true = np.zeros((3, 3))
+    with pytest.raises(ValueError, match=r'sample 3 of a\.jpg: the prediction is not'):
+        evaluate([sample(true, true), sample(true + np.nan, true)])
+
+
 def test_lifter():
     true = np.random.default_rng(0).normal(size=(1, 3, 3))
     predicted = true + [[[0, 0, 0], [0, 0, 0.05], [0, 0.1, 0]]]

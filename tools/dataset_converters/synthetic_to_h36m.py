@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from mmpose_pretext.datasets import SyntheticPose3DDataset
+from mmpose_pretext.datasets.human36m_image_dataset import BOX_PADDING
 
 
 def convert(args: argparse.Namespace) -> int:
@@ -40,7 +41,8 @@ def convert(args: argparse.Namespace) -> int:
         camera = f'{index:08d}'
         names.append(f'{args.subject}_{action}.{camera}_{index + 1:06d}.jpg')
         x1, y1, x2, y2 = person['bbox'][0]
-        boxes.append(((x1 + x2) / 2, (y1 + y2) / 2, max(x2 - x1, y2 - y1) / 200))
+        size = BOX_PADDING * max(x2 - x1, y2 - y1)
+        boxes.append(((x1 + x2) / 2, (y1 + y2) / 2, size / 200))
         seen = person['keypoints_visible'][0, :, None]
         points.append(np.concatenate([person['keypoints'][0], seen], axis=1))
         known = person['keypoints_cam_visible'][0, :, None]

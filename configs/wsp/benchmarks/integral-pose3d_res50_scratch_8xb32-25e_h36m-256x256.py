@@ -77,7 +77,7 @@ val_pipeline = [
     dict(type='PackPoseInputs')
 ]
 
-# data loaders: frames of 50 a second, as MMPose's preprocess_h36m.py writes them
+# data loaders: frames of 50 a second, as of MMPose's preprocess_h36m.py --sample-rate 1
 dataset = dict(
     type='mmpose_pretext.Human36mImageDataset',
     data_root='data/h36m/',

@@ -53,6 +53,7 @@ val_dataloader = dict(
         pipeline=val_pipeline))
 test_dataloader = val_dataloader
 
-# evaluators; names of actions are those of the sequences
-val_evaluator = dict(root_index=14)
+# evaluators: the 14 keypoints of MuPoTS-3D's own (without pelvis, spine and head);
+# names of actions are those of the sequences
+val_evaluator = dict(root_index=14, scored=list(range(14)))
 test_evaluator = val_evaluator
