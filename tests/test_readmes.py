@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from mmengine.config import Config
 from mmengine.runner import Runner
+from mmpose.apis import inference_topdown, init_model
 from PIL import Image
 
 ROOT = Path(__file__).parents[1]
@@ -56,4 +57,7 @@ def test_presence_labels_of_ones_own(block):
     labels = [s.gt_instance_labels.presence[0, 0, 0] for s in batch['data_samples']]
     assert sorted(labels) == [0, 1]
     assert runner.val_loop is None
-    assert runner.test_loop is None
+    # and what it learns can be used
+    model = init_model(cfg, device='cpu')
+    (result,) = inference_topdown(model, 'photographs/a.jpg')
+    assert result.pred_instances.keypoints.shape == (1, 17, 2)

@@ -138,8 +138,8 @@ class PresenceDataset(BaseCocoStyleDataset):
 
     Raises:
         FileNotFoundError: If the file or images do not exist.
-        ValueError: If the file is not of the form that is described above, two rows
-            of a region contradict each other, or there is no metainfo.
+        ValueError: If the file is not of the form that is described above, holds no
+            answer, two rows of a region contradict each other, or there is no metainfo.
     """
 
     def __init__(
@@ -236,6 +236,12 @@ class PresenceDataset(BaseCocoStyleDataset):
     def _report(self, data_list: list[dict], without_column: list[str]) -> None:
         presence = np.stack([person['presence'] for person in data_list])
         answers = np.count_nonzero(presence >= 0)
+        if not answers:
+            raise ValueError(
+                f'{self.ann_file} has no answer: all keypoints of all its regions are '
+                'unknown. Write 1 (present) or 0 (absent) in its cells; answers that '
+                'were clicked in a sheet are in the file that it has downloaded'
+            )
         print_log(
             f'{self.ann_file}: {len(data_list)} people with {answers} answers, '
             f'{answers / len(data_list):.1f} a person',

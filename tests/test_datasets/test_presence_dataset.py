@@ -294,6 +294,7 @@ def test_registered_with_metainfo_of_a_file(folder):
             "row 2: box ['3', '1', '2', '2'] is empty",
         ),
         ([HEADER, 'a.png,1,2,2,2,,,,,1,1,1'], 'it needs x1 < x2 and y1 < y2'),
+        ([HEADER, 'a.png,0,0,9,9,,,,,,,'], 'presence.csv has no answer'),
         (
             [HEADER, 'a.png,0,0,9,9,1,1,2,,1,1,1'],
             "row 2: window is ['1', '1', '2', ''], but must",

@@ -88,9 +88,10 @@ def test_refusals(tool, demo_dir, tmp_path, capsys):
 def models(tmp_path):
     """A table of two models, of two runs and of one, and how to change a run."""
 
-    def write(path, evaluated_on='set', **metrics):
+    def write(path, evaluated_on='set', iterations=4, **metrics):
         (tmp_path / 'results' / path).parent.mkdir(parents=True, exist_ok=True)
         run = dict(metrics=metrics, info=dict(evaluated_on=evaluated_on))
+        run['iterations'] = iterations
         (tmp_path / 'results' / path).write_text(json.dumps(run))
 
     write('2_net_four-windows/0.json', pck=0.25, ap=0.5)
@@ -131,6 +132,7 @@ def test_lengths_are_no_shares(tool, models):
         ('10_random/1.json', dict(pck=1, ap=1), "only some results in .* have 'ap'"),
         ('10_random/0.json', dict(evaluated_on='b', pck=1), 'different sets'),
         ('9_empty/x.txt', dict(), '9_empty holds no json file'),
+        ('10_random/1.json', dict(pck=1, iterations=5), 'cannot be seeds of one'),
     ],
 )
 def test_models_that_cannot_be_compared(tool, models, capsys, path, change, message):

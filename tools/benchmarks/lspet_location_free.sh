@@ -6,8 +6,9 @@
 #   bash tools/benchmarks/lspet_location_free.sh BACKBONE.pth TABLE [ROW ...]
 # Tables: ablation, budget, locations. Rows: names as below (default: all).
 # ITERATIONS (1000), SEEDS (0 1 2), PURPOSE (report; choose evaluates on the select set and
-# copies nothing), JOBS (1) and OPTIONS (more --cfg-options of all runs) can be set in the
-# environment.
+# copies nothing), JOBS (1), OPTIONS (more --cfg-options of all runs) and RESULTS (TABLE;
+# the name of the table's folder, another for each backbone and length) can be set in
+# the environment.
 set -euo pipefail
 backbone=$1 table=$2
 shift 2
@@ -21,6 +22,7 @@ full=$configs/locfree_$tail
 augmented=$configs/locfree_res18_augmented_${tail#res18_}
 stock=$root/configs/hsjp/benchmarks/td-hm_res18_scratch_1xb8-14e_lspet-fit-128x96.py
 purpose=${PURPOSE:-report}
+results=${RESULTS:-$table}
 train=train_dataloader.dataset.pipeline
 windows=$train.2
 # both networks get the same augmentation: half bodies are cut out by places, which
@@ -42,7 +44,7 @@ row() { # NAME CONFIG [OPTIONS OF label_efficiency.py ...] [-- CONFIG OPTIONS ..
     shift
   done
   [ $# -eq 0 ] || shift
-  local study=work_dirs/location_free_$purpose/$table/$name
+  local study=work_dirs/location_free_$purpose/$results/$name
   # shellcheck disable=SC2086
   python "$root/tools/benchmarks/label_efficiency.py" run "$config" --study "$study" \
     --purpose "$purpose" --fractions 1 --seeds ${SEEDS:-0 1 2} --evaluations 2 \
@@ -50,16 +52,16 @@ row() { # NAME CONFIG [OPTIONS OF label_efficiency.py ...] [-- CONFIG OPTIONS ..
     --cfg-options train_dataloader.num_workers=1 val_dataloader.num_workers=1 \
     ${OPTIONS:-} "$@"
   if [ "$purpose" = report ]; then
-    mkdir -p "$configs/results/$table/$name"
-    cp "$study"/results/*.json "$configs/results/$table/$name"
+    mkdir -p "$configs/results/$results/$name"
+    cp "$study"/results/*.json "$configs/results/$results/$name"
   fi
 }
 
 constant() { # NAME POSE
   [ "$purpose" = report ] && wanted "$1" || return 0
-  mkdir -p "$configs/results/$table/$1"
+  mkdir -p "$configs/results/$results/$1"
   python "$root/tools/benchmarks/constant_pose.py" "$full" --pose "$2" --force \
-    --out "$configs/results/$table/$1/0.json"
+    --out "$configs/results/$results/$1/0.json"
 }
 
 budget() { # NAME CONFIG BUDGET WINDOWS [CONFIG OPTIONS ...]

@@ -200,7 +200,8 @@ def compare_models(folder: Path, metrics: list[str]) -> str:
     Raises:
         FileNotFoundError: If a folder holds no results.
         ValueError: If no model has a metric, a part of the results of a model has it,
-            or results were evaluated on different sets.
+            results were evaluated on different sets, or those of a model differ in
+            config, purpose or number of iterations.
     """
     rows = [
         f'| model | seeds | {" | ".join(metrics)} |',
@@ -218,6 +219,17 @@ def compare_models(folder: Path, metrics: list[str]) -> str:
             raise FileNotFoundError(f'{model} holds no json file')
         for file, run in runs.items():
             sets.setdefault(json.dumps(run['info']['evaluated_on']), file)
+            first_file, first = next(iter(runs.items()))
+            for key in ('config', 'purpose', 'iterations'):
+                one, other = (
+                    (r if key == 'iterations' else r['info']).get(key)
+                    for r in (first, run)
+                )
+                if one != other:
+                    raise ValueError(
+                        f'{file} has {key}={other!r}, but {first_file} has {one!r}; '
+                        'they cannot be seeds of one model'
+                    )
         cells = []
         for name in metrics:
             values = [run['metrics'].get(name) for run in runs.values()]

@@ -121,8 +121,12 @@ def draw(model: nn.Module, person: dict, keypoints: list[int], out: Path) -> Non
         out: Picture to write.
 
     Raises:
-        ValueError: If the image cannot be read.
+        ValueError: If the image cannot be read, or the config has no test pipeline.
     """
+    if not model.cfg.get('test_dataloader'):
+        raise ValueError(
+            f'{model.cfg.filename} has no test_dataloader, whose pipeline is used'
+        )
     person = LoadImageStrict()(dict(person))
     height, width = person['img_shape']
     person.setdefault('bbox', np.array([[0, 0, width, height]], dtype=np.float32))

@@ -110,8 +110,9 @@ class PresenceWindows(BaseTransform):
             metrics need both.
 
     Raises:
-        ValueError: If an argument is none of these, or a sample has not exactly one
-            person.
+        ValueError: If an argument is none of these; or a sample has not exactly one
+            person, has presence labels already, was flipped, moved or turned before, or
+            has no id with ``budget='windows'``.
     """
 
     def __init__(
@@ -150,6 +151,18 @@ class PresenceWindows(BaseTransform):
             results['keypoints'] = np.zeros((*shape, 2), dtype=np.float32)
             results['keypoints_visible'] = np.zeros(shape, dtype=np.float32)
             return results
+        if 'presence' in results:
+            raise ValueError(
+                'the sample has presence labels already, as those of PresenceDataset; '
+                'leave PresenceWindows, which makes them of places, out of its pipeline'
+            )
+        moved = [key for key in ('flip', 'bbox_rotation') if key in results]
+        if moved:
+            raise ValueError(
+                f'the sample has {moved[0]} already, so its windows would be others in '
+                'every epoch, or be flipped twice; place PresenceWindows right after '
+                'GetBBoxCenterScale, before RandomFlip and RandomBBoxTransform'
+            )
         regions = self._regions(results)
         points, visible = results['keypoints'], results['keypoints_visible']
         inside = (
@@ -187,6 +200,11 @@ class PresenceWindows(BaseTransform):
             state = np.random  # the generator that MMEngine seeds in each worker
             rng = np.random.default_rng(state.randint(2**31))
         else:
+            if self.num_windows and results.get('id') is None:
+                raise ValueError(
+                    'the sample has no id to draw its windows from, so that all people '
+                    "would have the same; the dataset needs the key 'id'"
+                )
             rng = window_rng(self.seed, results.get('id'))
         windows = draw_windows(rng, self.num_windows, self.area)
         start, sides = np.tile(box[:2], 2), np.tile(box[2:] - box[:2], 2)

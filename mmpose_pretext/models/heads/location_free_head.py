@@ -121,11 +121,14 @@ class LocationFreeHead(HeatmapHead):
                 f'branch_weights has {sorted(unknown)}, but branches are {BRANCHES}'
             )
         weights = dict.fromkeys(BRANCHES, 1.0) | (branch_weights or {})
-        if place_loss is None and prototypes is None and not weights['location']:
-            raise ValueError(
-                'branch_weights has location=0 and place_loss is None, so nothing '
-                'would train the maps that the poses are taken from'
-            )
+        if place_loss is None and not weights['location']:
+            if prototypes is None or not weights['prototype']:
+                raise ValueError(
+                    'branch_weights has location=0'
+                    + (' and prototype=0' if prototypes is not None else '')
+                    + ', and place_loss is None, so nothing would train all of the '
+                    'maps that the poses are taken from'
+                )
         coarse = cam_index is not None and context is None
         if coarse and decoder is None:
             raise ValueError(
@@ -134,7 +137,7 @@ class LocationFreeHead(HeatmapHead):
             )
         try:
             info = parse_pose_metainfo(dict(metainfo))
-        except AssertionError as error:
+        except (AssertionError, TypeError, ValueError) as error:
             raise ValueError(
                 f'metainfo={metainfo!r} must be that of a dataset, with dataset_name, '
                 'keypoint_info and skeleton_info (which may be an empty dict)'
@@ -408,6 +411,8 @@ class LocationFreeHead(HeatmapHead):
             codec's :math:`\sigma` has the peak 1. Else the sigmoid times presence.
         """
         if self.cam.pooling == 'mass':
+            if self.decoder is None:
+                raise ValueError('the head needs a decoder to predict, for its sigma')
             return log_distribution(maps).exp() * (2 * math.pi * self.decoder.sigma**2)
         return maps.float().sigmoid() * presence[:, :, None, None]
 

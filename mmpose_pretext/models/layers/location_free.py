@@ -43,8 +43,8 @@ class PartCAM(BaseModule):
             deviation 0.001, so that all places begin alike.
 
     Raises:
-        ValueError: If the pooling is unknown, the kernel's size is even, or the
-            sharpness is not more than 0.
+        ValueError: If the pooling is unknown, the kernel's size is even, the sharpness
+            is not more than 0, or topk is less than 1.
     """
 
     def __init__(
@@ -62,6 +62,8 @@ class PartCAM(BaseModule):
             raise ValueError(f'kernel_size must be odd, but got {kernel_size}')
         if sharpness <= 0:
             raise ValueError(f'sharpness must be more than 0, but got {sharpness}')
+        if topk < 1:
+            raise ValueError(f'topk must be at least 1, but got {topk}')
         self.pooling = _check('pooling', pooling, POOLINGS)
         self.topk = topk
         self.sharpness = sharpness

@@ -106,12 +106,15 @@ def pool_windows(
         (B, M, K).
 
     Raises:
-        ValueError: If the pooling is unknown, or the sharpness is not more than 0.
+        ValueError: If the pooling is unknown, the sharpness is not more than 0, or topk
+            is less than 1.
     """
     if pooling not in POOLINGS:
         raise ValueError(f'pooling must be one of {POOLINGS}, but got {pooling!r}')
     if sharpness <= 0:
         raise ValueError(f'sharpness must be more than 0, but got {sharpness}')
+    if topk < 1:
+        raise ValueError(f'topk must be at least 1, but got {topk}')
     with torch.autocast(maps.device.type, enabled=False):  # small numbers matter
         return _pool(
             maps.float(), coverage.flatten(2).float(), pooling, topk, sharpness

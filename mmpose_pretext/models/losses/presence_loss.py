@@ -84,6 +84,11 @@ class WindowMassLoss(PresenceLoss):
     every answer pushes mass into a window or out of it, and what the answers have in
     common is the place. (Ours, not of a paper.)
 
+    A head of your own calls it with the maps, windows and labels of
+    ``gt_instance_labels``, as :class:`mmpose_pretext.LocationFreeHead`, which does the
+    same with ``cam=dict(pooling='mass')``. MMPose's ``HeatmapHead`` calls its losses
+    with heatmaps instead.
+
     Args:
         **kwargs: See :class:`PresenceLoss`.
 

@@ -8,6 +8,7 @@ from mmpose.datasets.transforms import (
     GenerateTarget,
     GetBBoxCenterScale,
     PackPoseInputs,
+    RandomBBoxTransform,
     RandomFlip,
     TopdownAffine,
 )
@@ -246,6 +247,29 @@ def test_several_people_are_refused():
     sample = dict(bbox_center=np.zeros((2, 2)), bbox_scale=np.ones((2, 2)))
     with pytest.raises(ValueError, match=r'\(2, 2\)'):
         PresenceWindows('strict')(sample | dict(keypoints=0, keypoints_visible=0))
+
+
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        (dict(presence=np.ones((1, 5))), 'has presence labels already'),
+        (dict(flip=False), 'right after GetBBoxCenterScale'),
+        (dict(bbox_rotation=np.zeros(1)), 'right after GetBBoxCenterScale'),
+        (dict(id=None), "the dataset needs the key 'id'"),
+    ],
+)
+def test_places_in_a_pipeline_that_are_refused(change, message):
+    sample = GetBBoxCenterScale()(person(POINTS)) | change
+    with pytest.raises(ValueError, match=message):
+        PresenceWindows('windows', 2)(sample)
+
+
+def test_stock_augmentation_tells_that_it_was_before():
+    """The keys that are looked for are those of MMPose's transforms."""
+    sample = GetBBoxCenterScale()(person(POINTS))
+    assert not {'flip', 'bbox_rotation'} & set(sample)
+    assert 'flip' in RandomFlip(prob=0.0)(dict(sample))
+    assert 'bbox_rotation' in RandomBBoxTransform()(dict(sample))
 
 
 def test_repr_names_the_arguments():

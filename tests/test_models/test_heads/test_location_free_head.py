@@ -309,6 +309,18 @@ def test_presence_labels_are_asked_for():
         (dict(presence_loss=None, place_loss=None), 'cannot both be None'),
         (dict(branch_weights=dict(heat=1)), "'heat'"),
         (dict(branch_weights=dict(location=0), place_loss=None), 'location=0'),
+        (
+            dict(
+                branch_weights=dict(location=0, prototype=0),
+                place_loss=None,
+                context={},
+                context_indices=(0,),
+                prototypes={},
+            ),
+            'location=0 and prototype=0',
+        ),
+        (dict(cam=dict(topk=0)), 'topk must be at least 1'),
+        (dict(metainfo=None), 'metainfo=None must be that of a dataset'),
         (dict(cam_index=0, decoder=None), 'cam_index=0 without a context'),
         (dict(cam=dict(sharpness=0)), 'sharpness must be more than 0'),
         (dict(metainfo=dict(dataset_name='x')), 'keypoint_info'),
