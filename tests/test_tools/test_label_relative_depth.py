@@ -35,7 +35,10 @@ def test_synthetic_people(tool, source, tmp_path, capsys):
     knees = [a['keypoints_3d'][joints.index('left_knee')][2] for a in by_image]
     depths = np.concatenate([sample['keypoint_depths'] for sample in dataset])
     np.testing.assert_allclose(depths[:, names.index('left_knee')] * 1000, knees, 1e-4)
-    assert np.isnan(depths[:, names.index('left_ear')]).all()  # not in the 3D pose
+    # Human3.6M's foot is COCO's ankle, and its poses have no ears
+    feet = [a['keypoints_3d'][joints.index('left_foot')][2] for a in by_image]
+    np.testing.assert_allclose(depths[:, names.index('left_ankle')] * 1000, feet, 1e-4)
+    assert np.isnan(depths[:, names.index('left_ear')]).all()
     right = []
     for sample in dataset:
         i, j = sample['depth_pairs'].T
@@ -84,6 +87,31 @@ def test_options(tool, source, tmp_path, capsys):
     assert f'{out} exists; --force replaces it' in capsys.readouterr().err
     assert tool.main([*argv, '--tau', '0.5', '--force']) == 1
     assert 'tau must be 1 or more, got 0.5' in capsys.readouterr().err
+
+
+def test_true_limbs(tool, source, tmp_path, capsys):
+    out = tmp_path / 'train.json'
+    assert tool.main([str(source), str(out), '--limbs', '--true-limbs']) == 0
+    content = json.loads(out.read_text())
+    assert content['info']['relative_depth']['limbs'] == 'true'
+    names = content['categories'][0]['keypoints']
+    for person in content['annotations']:
+        order = dict(zip(names, person['limb_order'], strict=True))
+        depth = dict(zip(names, person['keypoint_depths'], strict=True))
+        for limb in ('shoulder', 'elbow', 'wrist', 'hip', 'knee', 'ankle'):
+            left, right = f'left_{limb}', f'right_{limb}'
+            # +1: farther than the other one
+            assert order[left] == (1 if depth[left] > depth[right] else -1)
+            assert order[right] == -order[left]
+        assert order['nose'] == order['left_ear'] == 0
+    assert len(MCPCDataset(str(out), metainfo=METAINFO)) == 8
+    content = json.loads(source.read_text())
+    del content['annotations'][1]['keypoints_3d']
+    (tmp_path / 'in.json').write_text(json.dumps(content))
+    argv = [str(tmp_path / 'in.json'), str(out), '--true-limbs', '--force']
+    assert tool.main(argv) == 1
+    error = capsys.readouterr().err
+    assert 'in.json: --true-limbs needs true depths, but annotation 1 has no' in error
 
 
 def test_who_is_no_person(tool):
@@ -135,6 +163,10 @@ def test_who_is_no_person(tool):
             'annotation 2 must be 17 times x, y, v, all finite',
         ),
         (lambda c: c['annotations'][2].pop('image_id'), "an entry has no 'image_id'"),
+        (
+            lambda c: c['annotations'][2]['keypoints_3d'].pop(),
+            'keypoints_3d of annotation 2 are 16, but the category names 17',
+        ),
         (
             lambda c: c['categories'][0].update(keypoints=[f'p{i}' for i in range(17)]),
             'both ends of two bones',

@@ -7,9 +7,9 @@
 #   bash tools/benchmarks/synthetic_wsp.sh poses [INIT ...]
 # Methods: wsp, heatmap, shuffled, ground, which is wsp with the labels of
 # train_ground.json, coordinates (the config wsp-coordinates_*), coordinates-shuffled,
-# which is that with shuffled labels, limbs, which is wsp-0.1 with labels of limbs, of
-# train_limbs.json, too, and wsp-WEIGHT, which is wsp with that weight of the loss of
-# depth (wsp-0.1). Inits: these, with their deconvolutions, scratch, and hsjp with
+# which is that with shuffled labels, limbs and limbs-true, which are wsp-0.1 with labels
+# of limbs, of train_limbs.json or train_limbs-true.json, too, and wsp-WEIGHT, which is
+# wsp with that weight of the loss of depth (wsp-0.1). Inits: these, with their deconvolutions, scratch, and hsjp with
 # HSJP=BACKBONE.pth. Default: wsp, ground (not for poses), heatmap, shuffled, scratch, and
 # hsjp if it is given. In the environment: SEEDS (0 1 2), ITERATIONS (1000 of pretraining,
 # 1600 of poses), EQUAL_COMPUTE (2000: iterations of poses that see as many images as a
@@ -84,11 +84,11 @@ case $step in
         config=$wsp/benchmarks/wsp-${method}_$tail options=
         table=pretraining$look$suffix$rotated$depth
         case $method in
-          wsp* | ground | limbs) config=$wsp/wsp_$tail ;;&
+          wsp* | ground | limbs*) config=$wsp/wsp_$tail ;;&
           coordinates*) config=$wsp/wsp-coordinates_$tail ;;&
           ground) options=train_dataloader.dataset.ann_file=train_ground.json ;;
-          limbs)
-            options='train_dataloader.dataset.ann_file=train_limbs.json'
+          limbs | limbs-true)
+            options="train_dataloader.dataset.ann_file=train_$method.json"
             options+=' model.head.depth_loss.loss_weight=0.1 +model.head.depth_per_keypoint=True'
             options+=' +model.head.limb_loss.type=mmpose_pretext.RelativeDepthLoss'
             options+=' +model.head.limb_loss.loss_weight=0.1'

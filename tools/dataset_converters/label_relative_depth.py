@@ -22,7 +22,14 @@ from pathlib import Path
 
 import numpy as np
 
-from mmpose_pretext.perspective import FILTERS, USUAL_FILTERS, label_people
+from mmpose_pretext.perspective import (
+    FILTERS,
+    USUAL_FILTERS,
+    keypoint_indices,
+    label_people,
+)
+
+TRUE_LIMBS = 'shoulder', 'elbow', 'wrist', 'hip', 'knee', 'ankle'
 
 
 def add_labels(
@@ -31,6 +38,7 @@ def add_labels(
     cues: Sequence[str],
     filters: Sequence[str],
     limbs: bool = False,
+    true_limbs: bool = False,
 ) -> Counter:
     """Add the labels to the content of a COCO-style json, in place.
 
@@ -43,13 +51,17 @@ def add_labels(
         cues: See there.
         filters: See :func:`mmpose_pretext.perspective.label_people`.
         limbs: See there.
+        true_limbs: Take ``limb_order`` from the true depths of left and right
+            shoulders, elbows, wrists, hips, knees and ankles, which is more than
+            perspective can tell: an upper bound.
 
     Returns:
         Numbers of images, people, usable people and pairs.
 
     Raises:
         ValueError: If the content is of another form, keypoints are not finite or not
-            as many as the category has, or an image has no size.
+            as many as the category has, an image has no size, or true depths are wanted
+            that it has not.
     """
     lists = ('images', 'annotations', 'categories')
     if not isinstance(content, dict) or not all(
@@ -96,6 +108,8 @@ def add_labels(
         person.update(scale)
         if 'root_depth' in person:
             person['depth'] = person['root_depth'] / 1000
+    if true_limbs:
+        _order_truly(people, category['keypoints'])
     for image, group, pairs in zip(
         content['images'], groups, labels.pairs, strict=True
     ):
@@ -104,7 +118,7 @@ def add_labels(
     content['info'] = dict(
         content.get('info') or {},
         relative_depth=dict(tau=tau, cues=cues, filters=filters)
-        | (dict(limbs=True) if limbs else {}),
+        | (dict(limbs='true' if true_limbs else True) if limbs or true_limbs else {}),
     )
     return Counter(
         images=len(groups),
@@ -123,11 +137,43 @@ def _complete(annotation: dict, points: np.ndarray, category: dict) -> None:
         annotation.setdefault('area', float(size.prod()))
     names = category.get('keypoints_3d')
     if names and 'keypoints_3d' in annotation:
-        depths = {
-            name: z / 1000
-            for name, (*_, z) in zip(names, annotation['keypoints_3d'], strict=True)
-        }
-        annotation['keypoint_depths'] = [depths.get(k) for k in category['keypoints']]
+        places = annotation['keypoints_3d']
+        if len(places) != len(names):
+            raise ValueError(
+                f'keypoints_3d of annotation {annotation["id"]} are {len(places)}, but '
+                f'the category names {len(names)}'
+            )
+        index = keypoint_indices(names)
+        annotation['keypoint_depths'] = [
+            places[index[name]][2] / 1000 if name in index else None
+            for name in category['keypoints']
+        ]
+
+
+def _order_truly(people: list[dict], names: Sequence[str]) -> None:
+    """Set the limb_order of people from their true depths.
+
+    Raises:
+        ValueError: If a person has none.
+    """
+    pairs = [
+        [names.index(f'{side}_{limb}') for side in ('left', 'right')]
+        for limb in TRUE_LIMBS
+        if {f'left_{limb}', f'right_{limb}'} <= {*names}
+    ]
+    for person in people:
+        if 'keypoint_depths' not in person:
+            raise ValueError(
+                f'--true-limbs needs true depths, but annotation {person["id"]} has no '
+                'keypoints_3d, or its category does not name them'
+            )
+        depths = person['keypoint_depths']
+        order = [0.0] * len(names)
+        for left, right in pairs:
+            if None not in (depths[left], depths[right]):
+                order[left] = float(np.sign(depths[left] - depths[right]))
+                order[right] = -order[left]
+        person['limb_order'] = order
 
 
 def run(args: argparse.Namespace) -> None:
@@ -136,7 +182,8 @@ def run(args: argparse.Namespace) -> None:
         raise FileExistsError(f'{args.out} exists; --force replaces it')
     try:
         content = json.loads(args.ann_file.read_text(encoding='utf-8'))
-        counts = add_labels(content, args.tau, args.cues, args.filters, args.limbs)
+        options = args.tau, args.cues, args.filters, args.limbs, args.true_limbs
+        counts = add_labels(content, *options)
     except KeyError as error:
         raise ValueError(f'{args.ann_file}: an entry has no {error}') from error
     except (TypeError, ValueError) as error:
@@ -192,6 +239,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument('ann_file', metavar='IN.json', type=Path)
     parser.add_argument('out', metavar='OUT.json', type=Path)
     add_label_arguments(parser)
+    parser.add_argument(
+        '--true-limbs',
+        action='store_true',
+        help='as --limbs, but in the true order, of keypoints_3d: an upper bound',
+    )
     parser.add_argument('--force', action='store_true', help='replace OUT.json')
     args = parser.parse_args(argv)
     try:
