@@ -67,10 +67,8 @@ options() { # VARIANT
     24e) # the seed is for other puzzles than those of the first epochs
       printf '%s\n' "load_from=$work/default-8e/backbone.pth" randomness.seed=1
       ;;
-    permutation-24e) # as 24e; without deconvolutions the file's keys lack "backbone."
-      printf '%s\n' "+model.backbone.init_cfg.type=mmpose_pretext.PretrainedBackbone" \
-        "+model.backbone.init_cfg.checkpoint=$work/permutation-8e/backbone.pth" \
-        randomness.seed=1
+    permutation-24e) # as 24e, with the head: no key of backbone.pth would fit the model
+      printf '%s\n' "load_from=$work/permutation-8e/epoch_8.pth" randomness.seed=1
       options permutation
       ;;
     permutation | rotation)
