@@ -127,6 +127,14 @@ def read(path, photos, metainfo='configs/_base_/datasets/coco.py'):
     return [dataset.get_data_info(i) for i in range(len(dataset))]
 
 
+def read_with_an_answer(path, photos):
+    """Read the CSV with its last cell of the first row filled in: 1."""
+    header, first, *others = path.read_text().splitlines()
+    filled = path.with_name('filled.csv')
+    filled.write_text('\n'.join([header, f'{first}1', *others]))
+    return read(filled, photos)
+
+
 def test_csv_is_ready_to_fill_in(run, tmp_path, photos, capsys):
     assert run('--windows', '3') == 0
     output = capsys.readouterr().out
@@ -155,11 +163,14 @@ def test_csv_is_ready_to_fill_in(run, tmp_path, photos, capsys):
         else:
             assert np.isnan(window).all()
 
-    people = read(tmp_path / 'out' / 'presence.csv', photos)
+    with pytest.raises(ValueError, match='has no answer'):
+        read(tmp_path / 'out' / 'presence.csv', photos)
+    people = read_with_an_answer(tmp_path / 'out' / 'presence.csv', photos)
     assert len(people) == 3
     for person, whole in zip(people, table[::4], strict=True):
         assert person['presence'].shape == (4, 17)
-        assert (person['presence'] == -1).all()
+        known = np.argwhere(person['presence'] != -1).tolist()
+        assert known == ([[0, 16]] if person is people[0] else [])
         np.testing.assert_allclose(person['bbox'][0], corners(whole, 'box'))
         np.testing.assert_array_equal(
             person['presence_windows'][0, 0], person['bbox'][0, :2]
@@ -301,7 +312,8 @@ def test_folder_of_people(run, tmp_path, photos):
     table = rows(tmp_path / 'out' / 'presence.csv')
     assert [row['image'] for row in table] == ['a, "1".png', 'b.png', 'sub/<b>.png']
     assert all(corners(row, 'box') == [0, 0, 120, 100] for row in table)
-    assert len(read(tmp_path / 'out' / 'presence.csv', photos)) == 3
+    csv = tmp_path / 'out' / 'presence.csv'
+    assert len(read_with_an_answer(csv, photos)) == 3
     page = tmp_path / 'out' / 'sheets' / '0001.html'
     assert '<b>.png' not in page.read_text()
     assert 'sub/<b>.png' in data_of(page)['regions'][2]['title']
