@@ -147,10 +147,9 @@ def write_human36m(folder):
     folder = folder / 'data/h36m'
     annotations = folder / 'annotation_body3d'
     (annotations / 'fps50').mkdir(parents=True)
-    subjects = dict(train=SUBJECTS['train'], test=SUBJECTS['test'])
     actions = dict(train=['Directions_1'], test=['SittingDown', 'Eating'])
     cameras = {}
-    for split, names in subjects.items():
+    for split, names in SUBJECTS.items():
         files = [
             f'{subject}/{subject}_{action}.54138969/'
             f'{subject}_{action}.54138969_{frame:06d}.jpg'
@@ -180,7 +179,7 @@ def link_human36m(folder):
             real / 'test_h36m_body3d.npz'
         )
     names = np.load(real / 'test_h36m_body3d.npz')['imgname']
-    draw_images(folder / 'data/h36m/images', names)
+    draw_images(folder / 'data/h36m/images', names, size=1000)
     options = ['train_dataloader.dataset.subjects=[S1,S5]']
     options += [f'{split}_dataloader.dataset.subjects=[S7,S8]' for split in EVALUATED]
     return ['MPJPE/Greeting', 'PA-MPJPE/WalkDog'], options

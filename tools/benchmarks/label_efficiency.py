@@ -562,9 +562,8 @@ def check_split(
     hashes = {file['sha256'] for file in used}
     for folder in others:
         other = json.loads((folder / 'study.json').read_text())
-        if args.purpose != 'report' or other['purpose'] != 'choose':
-            continue
-        if args.allow_selected_split:
+        chosen = args.purpose == 'report' and other['purpose'] == 'choose'
+        if not chosen or args.allow_selected_split:
             continue
         advice = (
             f'used to choose hyper-parameters, in {folder}, so a result on it would '
@@ -653,12 +652,7 @@ def check_study(args: argparse.Namespace, recipe: str) -> dict:
     """
     path = Path(args.study, 'study.json')
     if not path.is_file():
-        return dict(
-            purpose=args.purpose,
-            evaluated_on=[],
-            evaluated_images=[],
-            recipe_sha256=recipe,
-        )
+        return dict(purpose=args.purpose, evaluated_on=[], recipe_sha256=recipe)
     record = json.loads(path.read_text())
     if record['purpose'] != args.purpose:
         raise ValueError(

@@ -217,14 +217,11 @@ def compare_models(folder: Path, metrics: list[str]) -> str:
     for model, runs in models.items():
         if not runs:
             raise FileNotFoundError(f'{model} holds no json file')
+        first_file, first = next(iter(runs.items()))
         for file, run in runs.items():
             sets.setdefault(json.dumps(run['info']['evaluated_on']), file)
-            first_file, first = next(iter(runs.items()))
             for key in ('config', 'purpose', 'iterations'):
-                one, other = (
-                    (r if key == 'iterations' else r['info']).get(key)
-                    for r in (first, run)
-                )
+                one, other = ((r['info'] | r).get(key) for r in (first, run))
                 if one != other:
                     raise ValueError(
                         f'{file} has {key}={other!r}, but {first_file} has {one!r}; '
@@ -316,17 +313,15 @@ def check_rows(runs: Iterable[tuple[str, dict, int, int]]) -> None:
                 f'{what.format(first)}; they cannot share a table'
             )
 
-    lengths = {}
     for name, info, seed, iterations in runs:
-        place = info['mode'], info['fraction'], seed
         if not info['init'].startswith(EQUAL_COMPUTE):
+            place = info['mode'], info['fraction'], seed
             compare(place, iterations, name, '{} iterations')
-            lengths[place] = iterations
     for name, info, seed, iterations in runs:
         mode, fraction, init = info['mode'], info['fraction'], info['init']
         if init.startswith(EQUAL_COMPUTE):
-            if (mode, fraction, seed) in lengths:
-                further = iterations - lengths[mode, fraction, seed]
+            if (mode, fraction, seed) in firsts:
+                further = iterations - firsts[mode, fraction, seed][0]
                 compare((init,), further, name, '{} iterations beyond the others')
         elif checkpoint := info['checkpoint']:
             start = f'{checkpoint["sha256"][:12]}, deconv={checkpoint["deconv"]}'

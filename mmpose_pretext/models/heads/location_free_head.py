@@ -121,14 +121,13 @@ class LocationFreeHead(HeatmapHead):
                 f'branch_weights has {sorted(unknown)}, but branches are {BRANCHES}'
             )
         weights = dict.fromkeys(BRANCHES, 1.0) | (branch_weights or {})
-        if place_loss is None and not weights['location']:
-            if prototypes is None or not weights['prototype']:
-                raise ValueError(
-                    'branch_weights has location=0'
-                    + (' and prototype=0' if prototypes is not None else '')
-                    + ', and place_loss is None, so nothing would train all of the '
-                    'maps that the poses are taken from'
-                )
+        trained_by = ['location'] if prototypes is None else ['location', 'prototype']
+        if place_loss is None and not any(weights[name] for name in trained_by):
+            raise ValueError(
+                f'branch_weights has {"=0 and ".join(trained_by)}=0 and place_loss is '
+                'None, so nothing would train all of the maps that the poses are taken '
+                'from'
+            )
         coarse = cam_index is not None and context is None
         if coarse and decoder is None:
             raise ValueError(
