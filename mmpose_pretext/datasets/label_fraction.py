@@ -3,6 +3,7 @@
 import hashlib
 import math
 from collections.abc import Hashable, Sequence
+from itertools import cycle, islice
 
 import numpy as np
 from mmengine.dataset import BaseDataset
@@ -88,11 +89,16 @@ class LabelFraction:
             ``'num_keypoints'``, where it takes their sum.
         keep_rest: Keep all samples, and mark those of the fraction as ``located``.
             They are the samples that there would be without ``keep_rest``.
+        located_share: Least share of the located samples in an epoch, in (0, 1), with
+            ``keep_rest``. If the fraction is smaller, its samples come again in turn
+            until they have the share, which makes the epoch longer. A small fraction
+            is in few batches otherwise, and seldom seen. Default: None, each once.
 
     Raises:
         TypeError: If the dataset cannot give a subset.
-        ValueError: If the fraction is outside (0, 1], the dataset is empty, or
-            the samples do not have the key ``stratify``.
+        ValueError: If the fraction or ``located_share`` is outside its range, there is
+            a ``located_share`` without ``keep_rest``, the dataset is empty, or the
+            samples do not have the key ``stratify``.
     """
 
     def __init__(
@@ -102,9 +108,19 @@ class LabelFraction:
         seed: int = 0,
         stratify: str | None = None,
         keep_rest: bool = False,
+        located_share: float | None = None,
     ) -> None:
         if not 0 < fraction <= 1:
             raise ValueError(f'fraction must be in (0, 1], but got {fraction!r}')
+        if located_share is not None and not keep_rest:
+            raise ValueError(
+                f'located_share={located_share!r} needs keep_rest=True: without the '
+                'rest all samples are located'
+            )
+        if located_share is not None and not 0 < located_share < 1:
+            raise ValueError(
+                f'located_share must be in (0, 1), but got {located_share!r}'
+            )
         self.dataset = DATASETS.build(dataset) if isinstance(dataset, dict) else dataset
         if not isinstance(self.dataset, BaseDataset) or isinstance(
             self.dataset, CombinedDataset
@@ -118,6 +134,7 @@ class LabelFraction:
         self.seed = seed
         self.stratify = stratify
         self.keep_rest = keep_rest
+        self.located_share = located_share
         self.full_init()
 
     def full_init(self) -> None:
@@ -151,11 +168,24 @@ class LabelFraction:
         # the small number: 0.07 * 100 is 7.000000000000001
         count = math.ceil(self.fraction * len(ids) - 1e-9)
         chosen = sorted(i for unit in order[:count] for i in images[ids[unit]])
+        self._again: list[int] = []
         if self.keep_rest:
             self._mark(set(chosen))
+            if self.located_share is not None:
+                rest = len(self.dataset) - len(chosen)
+                share = self.located_share
+                # the small number: as above
+                wanted = math.ceil(share * rest / (1 - share) - 1e-9)
+                missing = max(wanted - len(chosen), 0)
+                self._again = list(islice(cycle(chosen), missing))
         else:
             self.dataset.get_subset_(chosen)
         self._reduced = True
+
+    def _index(self, idx: int) -> int:
+        """Return the index in the dataset: behind its end the fraction comes again."""
+        behind = idx - len(self.dataset)
+        return self._again[behind] if behind >= 0 else idx
 
     def _mark(self, chosen: set[int]) -> None:
         """Store with each sample of the dataset whether it is a chosen one."""
@@ -178,11 +208,11 @@ class LabelFraction:
 
     def get_data_info(self, idx: int) -> dict:
         """Return the annotation of a sample of the fraction."""
-        return self.dataset.get_data_info(idx)
+        return self.dataset.get_data_info(self._index(idx))
 
     def __len__(self) -> int:
-        """Return the number of samples in the fraction."""
-        return len(self.dataset)
+        """Return the number of samples in an epoch."""
+        return len(self.dataset) + len(self._again)
 
     def __getitem__(self, idx: int) -> dict:
         """Return a sample of the fraction, after the dataset's pipeline.
@@ -190,6 +220,7 @@ class LabelFraction:
         Raises:
             ValueError: With ``keep_rest``, if a sample of the rest has places to learn.
         """
+        idx = self._index(idx)
         data = self.dataset[idx]
         if self.keep_rest and idx not in self._located:
             self._check_places_are_taken(idx, data)

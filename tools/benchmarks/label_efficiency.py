@@ -371,6 +371,8 @@ def make_config(
     cfg = deepcopy(base)
     train = cfg.train_dataloader
     keep_rest = dict(keep_rest=True) if args.keep_rest else {}
+    if args.located_share is not None:
+        keep_rest['located_share'] = args.located_share
     train.dataset = take_fraction(
         train.dataset,
         cell.fraction,
@@ -498,6 +500,8 @@ def recipe_hash(base: Config, args: argparse.Namespace) -> str:
     _leave_out_pretrained(content['model'])
     names = 'iterations', 'epochs', 'stratify', 'keep_rest', 'purpose'
     options = {name: getattr(args, name) for name in names}
+    if args.located_share is not None:  # studies from before it have no such option
+        options['located_share'] = args.located_share
     options['gpus'] = processes_of(args)
     text = json.dumps([content, options], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
@@ -665,8 +669,8 @@ def check_study(args: argparse.Namespace, recipe: str) -> dict:
     if record.setdefault('recipe_sha256', recipe) != recipe:
         raise ValueError(
             f'--study {args.study} has runs of another config, --iterations, --epochs, '
-            '--stratify, --keep-rest, --gpus-per-run or --cfg-options, with which '
-            'these could not be compared; use another folder'
+            '--stratify, --keep-rest, --located-share, --gpus-per-run or --cfg-options, '
+            'with which these could not be compared; use another folder'
         )
     return record
 
@@ -1087,6 +1091,13 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         action='store_true',
         help='train on all images, and mark those of the fraction as located, for '
         'semi-supervised models (see mmpose_pretext.LabelFraction)',
+    )
+    sub.add_argument(
+        '--located-share',
+        type=float,
+        metavar='SHARE',
+        help='with --keep-rest: least share of the fraction in what is trained on, in '
+        '(0, 1); a smaller fraction is repeated',
     )
     sub.add_argument('--purpose', choices=('choose', 'report'), required=True)
     sub.add_argument(

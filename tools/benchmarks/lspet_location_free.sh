@@ -105,8 +105,9 @@ case $table in
     rank() { printf '%02d' $((number + $1)); }
     for percent in 5 10 25; do
       fraction=$(awk "BEGIN { print $percent / 100 }")
+      # half of what is seen has places, however few those are
       row "$(rank 1)_$percent%-of-the-places_presence-of-all" "$augmented" \
-        --fractions "$fraction" --keep-rest -- $mass
+        --fractions "$fraction" --keep-rest --located-share 0.5 -- $mass
       row "$(rank 2)_$percent%-of-the-places_same-network" "$augmented" \
         --fractions "$fraction" -- $mass +model.head.presence_loss=None \
         "+$windows.keep_locations=True"
@@ -117,6 +118,8 @@ case $table in
     row 10_all-places_same-network "$augmented" -- $mass +model.head.presence_loss=None \
       "+$windows.keep_locations=True"
     row 11_all-places_stock-network "$stock" -- "$whole_bodies"
+    row 12_25%-of-the-places_presence-of-all_each-person-as-often "$augmented" \
+      --fractions 0.25 --keep-rest -- $mass
     ;;
   *) echo "TABLE must be ablation, budget or locations, but is '$table'" >&2 && exit 2 ;;
 esac
