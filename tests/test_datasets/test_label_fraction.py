@@ -208,6 +208,40 @@ def test_rest_may_not_keep_its_places():
     assert refused == 100
 
 
+@pytest.mark.parametrize(
+    ('fraction', 'share', 'again'),
+    # of 200 samples: what is missing of located / (located + rest) = share
+    [(0.05, 0.5, 180), (0.05, 0.1, 12), (0.25, 0.5, 100), (0.25, 0.25, 0), (1, 0.9, 0)],
+)
+def test_located_samples_come_again_for_their_share(fraction, share, again):
+    inner = Numbers(pipeline=[])
+    dataset = LabelFraction(inner, fraction, keep_rest=True, located_share=share)
+    assert len(dataset) == 200 + again
+    samples = [dataset[i] for i in range(len(dataset))]
+    assert [s['number'] for s in samples[:200]] == list(range(200))
+    assert all(s['located'] for s in samples[200:])
+    times = Counter(s['number'] for s in samples if s['located'])
+    assert sorted(times) == chosen(fraction)
+    assert max(times.values()) - min(times.values()) <= 1
+    infos = [dataset.get_data_info(i)['number'] for i in range(len(dataset))]
+    assert infos == [s['number'] for s in samples]
+    one_less = (times.total() - 1) / (len(dataset) - 1)
+    assert again == 0 or one_less < share <= times.total() / len(dataset)
+
+
+@pytest.mark.parametrize(
+    ('share', 'keep_rest', 'message'),
+    [
+        (0, True, r'located_share must be in \(0, 1\), but got 0'),
+        (1.0, True, r'located_share must be in \(0, 1\), but got 1.0'),
+        (0.5, False, 'located_share=0.5 needs keep_rest=True'),
+    ],
+)
+def test_refuses_shares(share, keep_rest, message):
+    with pytest.raises(ValueError, match=message):
+        LabelFraction(Numbers(), 0.5, keep_rest=keep_rest, located_share=share)
+
+
 def test_without_the_rest_nothing_is_marked():
     assert 'located' not in LabelFraction(Numbers(), 0.5).get_data_info(0)
 

@@ -147,6 +147,9 @@ def test_rest_of_the_images_is_kept_on_request(tool, folder):
     assert {dataset.fraction for dataset, _ in kept} == {0.5, 1}
     # a pass is over all images, whatever the fraction
     assert {length for _, length in kept} == {max(length for _, length in without)}
+    more = '--keep-rest', '--located-share', '0.3'
+    for cfg in planned(tool, *options, *more).values():
+        assert cfg.train_dataloader.dataset.located_share == 0.3
 
 
 def test_equal_epochs_give_equal_passes(tool, folder):
@@ -353,6 +356,8 @@ def test_refused_before_anything_runs(tool, folder, capsys, monkeypatch):
         ),
         (['--launcher', 'mim'], 'mim, which is not in PATH'),
         (['--seeds', '-1'], '--seeds must be in [0, 2**32), but got -1'),
+        (['--located-share', '0.5'], 'but got 0.5 without --keep-rest'),
+        (['--keep-rest', '--located-share', '1'], 'must be in (0, 1), with --keep-re'),
         (['--gpus-per-run', '2'], '--gpus-per-run is for --launcher mim and slurm'),
         (['--launcher', 'mim', '--gpus-per-run', '-2'], 'must not be negative'),
         (['--stratify', 'age'], "stratify='age' is no key of the samples"),

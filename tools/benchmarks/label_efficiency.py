@@ -669,8 +669,8 @@ def check_study(args: argparse.Namespace, recipe: str) -> dict:
     if record.setdefault('recipe_sha256', recipe) != recipe:
         raise ValueError(
             f'--study {args.study} has runs of another config, --iterations, --epochs, '
-            '--stratify, --keep-rest, --located-share, --gpus-per-run or --cfg-options, '
-            'with which these could not be compared; use another folder'
+            '--stratify, --keep-rest, --located-share, --gpus-per-run or '
+            '--cfg-options, with which these could not be compared; use another folder'
         )
     return record
 
@@ -736,6 +736,12 @@ def plan(args: argparse.Namespace) -> dict[Cell, Config]:
                 f'--launcher {args.launcher} starts runs by mim, which is not in PATH: '
                 'activate its environment, or install openmim'
             )
+    share = args.located_share
+    if share is not None and not (args.keep_rest and 0 < share < 1):
+        raise ValueError(
+            '--located-share must be in (0, 1), with --keep-rest, but got '
+            f'{share}{"" if args.keep_rest else " without --keep-rest"}'
+        )
     base = read_config(args.config, args.cfg_options or {})
     for key in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
         for path in annotation_files(base[key].dataset):
@@ -776,7 +782,7 @@ def plan(args: argparse.Namespace) -> dict[Cell, Config]:
         gpus = processes_of(args)
         whole = epoch_length(base.train_dataloader, 1, gpus)
         for fraction, seed in epochs:
-            # with --keep-rest all images are passed over
+            # with --keep-rest all images are passed over, each counted once
             epochs[fraction, seed] = whole
             if fraction < 1 and not args.keep_rest:
                 epochs[fraction, seed] = epoch_length(
