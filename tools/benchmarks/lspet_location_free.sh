@@ -73,6 +73,7 @@ budget() { # NAME CONFIG BUDGET WINDOWS [CONFIG OPTIONS ...]
 # of the poolings of activation maps, the one that the select set was for (README.md)
 topk=model.head.cam.pooling=topk
 mass=model.head.cam.pooling=mass
+joint="$mass +model.head.window_loss.type=mmpose_pretext.JointWindowLoss"
 case $table in
   ablation)
     constant 00_a-random-place random
@@ -86,6 +87,8 @@ case $table in
     row 07_mass_context_prototypes "$full" -- $mass +model.head.prototypes.relation=none
     row 08_mass_context_prototypes_relation "$full" -- $mass
     row 09_mass_context_prototypes_relation_from-random-weights "$full" --scratch -- $mass
+    row 10_joint-mass "$cam" -- $joint
+    row 11_joint-mass_context_prototypes_relation "$full" -- $joint
     ;;
   budget)
     budget 01_CAM_strict_14-answers "$full" strict 0 $topk
@@ -107,7 +110,7 @@ case $table in
       fraction=$(awk "BEGIN { print $percent / 100 }")
       # half of what is seen has places, however few those are
       row "$(rank 1)_$percent%-of-the-places_presence-of-all" "$augmented" \
-        --fractions "$fraction" --keep-rest --located-share 0.5 -- $mass
+        --fractions "$fraction" --keep-rest --located-share 0.5 -- $joint
       row "$(rank 2)_$percent%-of-the-places_same-network" "$augmented" \
         --fractions "$fraction" -- $mass +model.head.presence_loss=None \
         "+$windows.keep_locations=True"
@@ -118,7 +121,7 @@ case $table in
     row 10_all-places_same-network "$augmented" -- $mass +model.head.presence_loss=None \
       "+$windows.keep_locations=True"
     row 11_all-places_stock-network "$stock" -- "$whole_bodies"
-    row 12_25%-of-the-places_presence-of-all_each-person-as-often "$augmented" \
+    row 12_25%-of-the-places_presence-of-all_not-joint_each-person-as-often "$augmented" \
       --fractions 0.25 --keep-rest -- $mass
     ;;
   *) echo "TABLE must be ablation, budget or locations, but is '$table'" >&2 && exit 2 ;;

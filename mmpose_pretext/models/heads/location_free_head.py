@@ -56,6 +56,10 @@ class LocationFreeHead(HeatmapHead):
         dims: Channels D of encoder and prototypes.
         presence_loss: Config of a loss such as :class:`mmpose_pretext.PresenceLoss`, or
             None for training on places only.
+        window_loss: Config of a loss that is called with maps, windows and labels, for
+            the presence in regions of CAM and location map in place of pooling and
+            ``presence_loss``: :class:`mmpose_pretext.JointWindowLoss`. Only with the
+            pooling ``'mass'``, and not used where ``presence_loss`` is None.
         place_loss: Config of a loss of places, or None to ignore places.
         branch_weights: Weights of the presence losses of ``cam``, ``prototype`` and
             ``location``.
@@ -71,7 +75,8 @@ class LocationFreeHead(HeatmapHead):
         ValueError: If an index names a feature map that the backbone does not give, a
             branch is unknown, both losses are None, nothing would train the location
             maps, prototypes are wanted without a context, ``cam_index`` without context
-            and decoder, or as the parts raise.
+            and decoder, ``window_loss`` with another pooling than ``'mass'``, or as the
+            parts raise.
     """
 
     def __init__(
@@ -86,6 +91,7 @@ class LocationFreeHead(HeatmapHead):
         prototypes: dict | None = None,
         dims: int = 128,
         presence_loss: ConfigType | None = dict(type='mmpose_pretext.PresenceLoss'),  # noqa: B006
+        window_loss: ConfigType | None = None,
         place_loss: ConfigType | None = dict(  # noqa: B006
             type='mmpose_pretext.PlaceCrossEntropyLoss'
         ),
@@ -167,6 +173,12 @@ class LocationFreeHead(HeatmapHead):
             | dict(in_channels=decoded if cam_index is None else channels[cam_index])
             | (cam or {})
         )
+        if window_loss is not None and self.cam.pooling != 'mass':
+            raise ValueError(
+                'window_loss takes the maps as distributions over places, so it needs '
+                f"cam=dict(pooling='mass'), but pooling is {self.cam.pooling!r}"
+            )
+        self.window_loss = window_loss and MODELS.build(window_loss)
         if absent_outside_box is None:
             absent_outside_box = self.cam.pooling != 'mass'
         self.absent_outside_box = absent_outside_box
@@ -328,8 +340,12 @@ class LocationFreeHead(HeatmapHead):
         for name in ('cam', 'location'):
             weight = self.branch_weights[name]
             if weight and not (name == 'cam' and result['location'] is result['cam']):
-                pooled = self.cam.pool(result[name], regions)
-                losses[name] = weight * self.presence_loss(*pooled, answers)
+                if self.window_loss is not None:
+                    loss = self.window_loss(result[name], windows, labels)
+                else:
+                    pooled = self.cam.pool(result[name], regions)
+                    loss = self.presence_loss(*pooled, answers)
+                losses[name] = weight * loss
         if 'prototype' in result:
             logits = result['prototype'].float()
             losses['prototype'] = self.branch_weights['prototype'] * self.presence_loss(

@@ -2,13 +2,19 @@
 
 from .location_free import PartCAM, PosePrototypes, SpatialGuidedContextEncoder
 from .soft_argmax import soft_argmax_3d
-from .window_pooling import log_distribution, pool_windows, window_coverage
+from .window_pooling import (
+    log_distribution,
+    log_outside,
+    pool_windows,
+    window_coverage,
+)
 
 __all__ = [
     'PartCAM',
     'PosePrototypes',
     'SpatialGuidedContextEncoder',
     'log_distribution',
+    'log_outside',
     'pool_windows',
     'soft_argmax_3d',
     'window_coverage',

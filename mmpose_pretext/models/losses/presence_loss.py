@@ -1,10 +1,12 @@
 """Losses of presence and of places."""
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mmpose_pretext.models.layers import (
     log_distribution,
+    log_outside,
     pool_windows,
     window_coverage,
 )
@@ -114,6 +116,81 @@ class WindowMassLoss(PresenceLoss):
         """
         coverage = window_coverage(windows, maps.shape[2:])
         return super().forward(*pool_windows(maps, coverage, 'mass'), labels)
+
+
+@MODELS.register_module()
+class JointWindowLoss(nn.Module):
+    r"""Loss of presence in windows that takes all answers for a keypoint together.
+
+    :class:`WindowMassLoss` takes the answers one by one, as if each were about another
+    keypoint. But a keypoint has one place: it is in every window that shows it and in
+    none of the others. With the distribution p over the places x of the crop and the
+    bin for "outside", and the share :math:`c_m(x)` of the place that window m covers,
+    the likelihood of the answers :math:`y_m` is
+
+    .. math::
+        \sum_x p(x) \prod_m c_m(x)^{y_m} (1 - c_m(x))^{1 - y_m}
+
+    and the loss its negative logarithm. Its gradient is that of the cross entropy with
+    the distribution that the answers leave of p, a step of expectation-maximisation
+    (Dempster et al., 1977). So it has the same scale as
+    :class:`PlaceCrossEntropyLoss`, to which it comes as windows get small. (Ours, not
+    of a paper.)
+
+    Args:
+        error_rate: How often an answer is wrong, in (0, 0.5): the :math:`c_m` are kept
+            that far from 0 and 1, so that answers that contradict each other have a
+            likelihood.
+        loss_weight: Weight.
+
+    Raises:
+        ValueError: If ``error_rate`` is outside its range.
+
+    Example:
+        >>> maps = torch.zeros(1, 1, 4, 4)  # half of the mass is outside
+        >>> whole, left = (
+        ...     [[-0.5, -0.5], [x, -0.5], [x, 3.5], [-0.5, 3.5]] for x in (3.5, 1.5)
+        ... )
+        >>> windows = torch.tensor([[whole, left]])
+        >>> answers = torch.tensor([[[1.0], [0.0]]])  # in the crop, and not left
+        >>> JointWindowLoss(1e-6)(maps, windows, answers).exp()  # 1 / p
+        tensor(4.0000)
+    """
+
+    def __init__(self, error_rate: float = 1e-3, loss_weight: float = 1.0) -> None:
+        super().__init__()
+        if not 0 < error_rate < 0.5:
+            raise ValueError(f'error_rate must be in (0, 0.5), but got {error_rate!r}')
+        self.error_rate = error_rate
+        self.loss_weight = loss_weight
+
+    def forward(self, maps: Tensor, windows: Tensor, labels: Tensor) -> Tensor:
+        """Compute the loss.
+
+        Args:
+            maps: Logits of shape (B, K, H, W).
+            windows: Corners of shape (B, M, 4, 2), in pixels of the maps.
+            labels: Shape (B, M, K): 1 present, 0 absent, -1 unknown.
+
+        Returns:
+            The mean over the keypoints with a known label, in nats; 0 if there is none.
+        """
+        with torch.autocast(maps.device.type, enabled=False):
+            coverage = window_coverage(windows.float(), maps.shape[2:]).flatten(2)
+            # the outside bin is one more place, which no window covers
+            coverage = F.pad(coverage, (0, 1))
+            coverage = coverage.clamp(self.error_rate, 1 - self.error_rate)
+            present, absent = (
+                (labels == answer).float().transpose(1, 2) for answer in (1, 0)
+            )
+            answers = present @ coverage.log() + absent @ (-coverage).log1p()
+            places = torch.cat(
+                [log_distribution(maps).flatten(2), log_outside(maps)[..., None]], dim=2
+            )
+            losses = -(places + answers).logsumexp(dim=2)
+            known = (labels >= 0).any(dim=1)
+            losses = losses.masked_fill(~known, 0).sum() / known.sum().clamp(min=1)
+            return self.loss_weight * losses
 
 
 @MODELS.register_module()

@@ -29,6 +29,7 @@ DECODER = dict(
     sigma=1.0,
 )
 FULL = dict(context=dict(), context_indices=(0, 1), prototypes=dict())
+JOINT = dict(type='mmpose_pretext.JointWindowLoss')
 PARTS = dict(
     cam=dict(),
     context=dict(context=dict(), context_indices=(0, 1)),
@@ -122,6 +123,30 @@ def test_mixed_precision(dtype):
     with torch.autocast('cpu', dtype), torch.no_grad():
         instances = head.eval().predict(inputs, batch)
     assert np.isfinite(instances[0].keypoint_scores).all()
+
+
+def test_window_loss_takes_the_place_of_pooling():
+    torch.manual_seed(0)
+    pooled = make_head(cam=dict(pooling='mass'), **FULL)
+    torch.manual_seed(0)
+    joint = make_head(cam=dict(pooling='mass'), window_loss=JOINT, **FULL)
+    inputs, batch = feats(), samples()
+    expected, losses = pooled.loss(inputs, batch), joint.loss(inputs, batch)
+    for name in ('loss_kpt', 'loss_presence_prototype'):
+        assert losses[name] == expected[name]
+    maps = joint.branches(inputs)
+    labels = torch.cat([s.gt_instance_labels.presence for s in batch])
+    windows = torch.cat([s.gt_instance_labels.presence_windows for s in batch])
+    for name in ('cam', 'location'):
+        loss = losses[f'loss_presence_{name}']
+        torch.testing.assert_close(loss, joint.window_loss(maps[name], windows, labels))
+        assert loss != expected[f'loss_presence_{name}']
+    sum(loss for name, loss in losses.items() if 'loss' in name).backward()
+    assert [n for n, p in joint.named_parameters() if p.grad is None] == []
+    without = make_head(
+        cam=dict(pooling='mass'), window_loss=JOINT, presence_loss=None, **FULL
+    )
+    assert set(without.loss(inputs, batch)) == {'loss_kpt', 'acc_pose'}
 
 
 def test_compiled_branches_are_the_same():
@@ -320,6 +345,7 @@ def test_presence_labels_are_asked_for():
             'location=0 and prototype=0',
         ),
         (dict(cam=dict(topk=0)), 'topk must be at least 1'),
+        (dict(window_loss=JOINT), "needs cam=dict.pooling='mass'., but .* 'topk'"),
         (dict(metainfo=None), 'metainfo=None must be that of a dataset'),
         (dict(cam_index=0, decoder=None), 'cam_index=0 without a context'),
         (dict(cam=dict(sharpness=0)), 'sharpness must be more than 0'),

@@ -1,9 +1,12 @@
 import math
 
+import numpy as np
 import pytest
 import torch
 
+from mmpose_pretext.models.layers import window_coverage
 from mmpose_pretext.models.losses import (
+    JointWindowLoss,
     PlaceCrossEntropyLoss,
     PresenceLoss,
     WindowMassLoss,
@@ -44,6 +47,89 @@ def test_unknown_labels_cost_and_teach_nothing():
     loss.backward()
     assert loss == 0
     assert p.grad.abs().max() == 0
+
+
+def corners(*boxes):
+    return torch.tensor(
+        [[[(a, b), (c, b), (c, d), (a, d)] for a, b, c, d in boxes]], dtype=torch.float
+    )
+
+
+def joint_reference(maps, coverage, labels, error):
+    """Sum over places, one by one."""
+    losses = []
+    for b, k in np.ndindex(maps.shape[:2]):
+        answers = [(m, y) for m, y in enumerate(labels[b, :, k].tolist()) if y >= 0]
+        if not answers:
+            continue
+        weights = [math.exp(z) for z in maps[b, k].ravel().tolist()]
+        weights.append(float(len(weights)))  # outside
+        shares = [[*c.ravel().tolist(), 0.0] for c in coverage[b]]
+        likelihood = 0.0
+        for place, weight in enumerate(weights):
+            term = weight / sum(weights)
+            for m, y in answers:
+                c = min(max(shares[m][place], error), 1 - error)
+                term *= c if y else 1 - c
+            likelihood += term
+        losses.append(-math.log(likelihood))
+    return sum(losses) / max(len(losses), 1)
+
+
+def test_joint_loss_agrees_with_plain_python():
+    torch.manual_seed(0)
+    maps = torch.randn(2, 3, 4, 5)
+    windows = corners((-0.5, -0.5, 4.5, 3.5), (0.2, 0.4, 3, 2.1), (2, 1, 4, 3))
+    windows = windows.expand(2, -1, -1, -1)
+    labels = torch.randint(-1, 2, (2, 3, 3)).float()
+    labels[1, :, 2] = -1
+    loss = JointWindowLoss(error_rate=0.01)(maps, windows, labels)
+    coverage = window_coverage(windows, (4, 5))
+    expected = joint_reference(maps, coverage, labels, 0.01)
+    assert loss.item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_joint_loss_comes_to_the_cross_entropy_of_places():
+    """A window of one pixel says what the place says, in value and in gradient."""
+    maps = torch.randn(1, 1, 6, 4, generator=torch.manual_seed(1), requires_grad=True)
+    place = torch.zeros(1, 1, 6, 4)
+    place[0, 0, 3, 2] = 1
+    exact = PlaceCrossEntropyLoss()(maps, place, torch.ones(1, 1))
+    window = corners((1.5, 2.5, 2.5, 3.5))
+    joint = JointWindowLoss(error_rate=1e-6)(maps, window, torch.ones(1, 1, 1))
+    torch.testing.assert_close(joint, exact, rtol=1e-3, atol=0)
+    gradients = [torch.autograd.grad(loss, maps)[0] for loss in (joint, exact)]
+    torch.testing.assert_close(*gradients, rtol=0, atol=1e-3)
+
+
+def test_joint_loss_takes_the_answers_of_a_keypoint_together():
+    """Half of the mass in each of two places that two windows rule out by turns."""
+    maps = torch.full((1, 1, 4, 4), -20.0)
+    maps[0, 0, 1, 0] = maps[0, 0, 1, 3] = 9.0
+    windows = corners((-0.5, -0.5, 1.5, 3.5), (-0.5, -0.5, 0.5, 3.5))
+    agree = torch.tensor([[[1.0], [1.0]]])  # at the left
+    contradict = torch.tensor([[[0.0], [1.0]]])  # in the half, but not in the whole
+    one_by_one, joint = WindowMassLoss(), JointWindowLoss()
+    assert one_by_one(maps, windows, agree).item() == pytest.approx(
+        one_by_one(maps, windows, contradict).item(), abs=1e-2
+    )
+    assert joint(maps, windows, agree).item() == pytest.approx(math.log(2), abs=1e-2)
+    assert joint(maps, windows, contradict).item() > 6  # an answer in 1000 is wrong
+
+
+def test_joint_loss_ignores_unknown_answers():
+    maps = torch.randn(1, 2, 4, 4, requires_grad=True)
+    windows = corners((-0.5, -0.5, 1.5, 3.5))
+    loss = JointWindowLoss()(maps, windows, -torch.ones(1, 1, 2))
+    loss.backward()
+    assert loss == 0
+    assert maps.grad.abs().max() == 0
+
+
+@pytest.mark.parametrize('error_rate', [0, 0.5, -1])
+def test_joint_loss_refuses_error_rates(error_rate):
+    with pytest.raises(ValueError, match=r'error_rate must be in \(0, 0.5\), but got'):
+        JointWindowLoss(error_rate=error_rate)
 
 
 def test_window_mass_finds_the_place_that_the_windows_share():
