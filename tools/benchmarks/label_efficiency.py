@@ -370,15 +370,15 @@ def make_config(
     """
     cfg = deepcopy(base)
     train = cfg.train_dataloader
-    keep_rest = dict(keep_rest=True) if args.keep_rest else {}
+    rest = dict(keep_rest=True) if args.keep_rest else {}
     if args.located_share is not None:
-        keep_rest['located_share'] = args.located_share
+        rest['located_share'] = args.located_share
     train.dataset = take_fraction(
         train.dataset,
         cell.fraction,
         seed=cell.seed,
         stratify=args.stratify,
-        **keep_rest,
+        **rest,
     )
     iterations = (args.iterations or 0) + cell.init.extra
     if args.epochs:

@@ -67,7 +67,8 @@ class LocationFreeHead(HeatmapHead):
             what is present in the box is absent: a keypoint has one place, so nobody
             has to be asked. Maps that are pooled within regions are free around the
             box otherwise, and can have their peaks there. Default: True, unless the
-            pooling is ``'mass'``, where mass in the box is none around it.
+            pooling is ``'mass'``, where mass in the box is none around it. Not used
+            with a ``window_loss``.
         decoder: The codec, :class:`mmpose_pretext.PresenceLabel`.
         **kwargs: See :class:`mmpose.models.HeatmapHead`: ``deconv_out_channels``, ...
 
@@ -332,10 +333,11 @@ class LocationFreeHead(HeatmapHead):
         self, result: dict[str, Tensor], samples: SampleList
     ) -> dict[str, Tensor]:
         labels, windows = _presence_labels(samples)
-        coverage = window_coverage(windows, result['cam'].shape[2:])
-        regions, answers = coverage, labels
-        if self.absent_outside_box:
-            regions, answers = _with_outside(coverage, labels)
+        if self.window_loss is None:
+            regions = window_coverage(windows, result['cam'].shape[2:])
+            answers = labels
+            if self.absent_outside_box:
+                regions, answers = _with_outside(regions, answers)
         losses = {}
         for name in ('cam', 'location'):
             weight = self.branch_weights[name]

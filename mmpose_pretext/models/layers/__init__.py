@@ -4,7 +4,7 @@ from .location_free import PartCAM, PosePrototypes, SpatialGuidedContextEncoder
 from .soft_argmax import soft_argmax_3d
 from .window_pooling import (
     log_distribution,
-    log_outside,
+    outside_logit,
     pool_windows,
     window_coverage,
 )
@@ -14,7 +14,7 @@ __all__ = [
     'PosePrototypes',
     'SpatialGuidedContextEncoder',
     'log_distribution',
-    'log_outside',
+    'outside_logit',
     'pool_windows',
     'soft_argmax_3d',
     'window_coverage',

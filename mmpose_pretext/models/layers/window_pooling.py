@@ -66,19 +66,6 @@ def log_distribution(maps: Tensor) -> Tensor:
     return maps - _log_total(maps)[..., None, None]
 
 
-def log_outside(maps: Tensor) -> Tensor:
-    """Return the logarithm of the probability of the outside bin.
-
-    Args:
-        maps: Logits of shape (B, K, H, W).
-
-    Returns:
-        Shape (B, K): what :func:`log_distribution` leaves of 1.
-    """
-    maps = maps.float()
-    return outside_logit(maps.shape[2:]) - _log_total(maps)
-
-
 def _log_total(maps: Tensor) -> Tensor:
     inside = maps.flatten(2).logsumexp(dim=2)
     outside = torch.full_like(inside, outside_logit(maps.shape[2:]))
@@ -146,7 +133,7 @@ def _pool(
         p = log_distribution(maps).exp()
         present = total(p)
         # not 1 - present, which is 0 long before its logarithm is out of range
-        outside = log_outside(maps).exp()
+        outside = (outside_logit(maps.shape[2:]) - _log_total(maps)).exp()
         absent = (1 - weights) @ p.flatten(2).transpose(1, 2) + outside[:, None]
         return present.clamp(_FLOOR, 1).log(), absent.clamp(_FLOOR, 1).log()
     if pooling == 'noisy_or':

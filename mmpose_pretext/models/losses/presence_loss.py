@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from mmpose_pretext.models.layers import (
     log_distribution,
-    log_outside,
+    outside_logit,
     pool_windows,
     window_coverage,
 )
@@ -184,10 +184,9 @@ class JointWindowLoss(nn.Module):
                 (labels == answer).float().transpose(1, 2) for answer in (1, 0)
             )
             answers = present @ coverage.log() + absent @ (-coverage).log1p()
-            places = torch.cat(
-                [log_distribution(maps).flatten(2), log_outside(maps)[..., None]], dim=2
-            )
-            losses = -(places + answers).logsumexp(dim=2)
+            outside = outside_logit(maps.shape[2:])
+            logits = F.pad(maps.float().flatten(2), (0, 1), value=outside)
+            losses = -(logits.log_softmax(dim=2) + answers).logsumexp(dim=2)
             known = (labels >= 0).any(dim=1)
             losses = losses.masked_fill(~known, 0).sum() / known.sum().clamp(min=1)
             return self.loss_weight * losses

@@ -136,7 +136,7 @@ def test_window_mass_finds_the_place_that_the_windows_share():
     """Descend on a free map: its mass must go to where all present windows meet."""
     maps = torch.zeros(1, 1, 8, 8, requires_grad=True)
     boxes = [(-0.5, -0.5, 4.5, 4.5), (2.5, -0.5, 7.5, 4.5), (-0.5, 2.5, 7.5, 7.5)]
-    windows = torch.tensor([[[(a, b), (c, b), (c, d), (a, d)] for a, b, c, d in boxes]])
+    windows = corners(*boxes)
     optimizer = torch.optim.Adam([maps], lr=0.5)
     for _ in range(100):
         optimizer.zero_grad()
