@@ -369,7 +369,9 @@ class LocationFreeHead(HeatmapHead):
             batch_data_samples: B samples. Where they have presence labels, as in a
                 validation of presence, presence is predicted for their regions.
             test_cfg: ``flip_test``, ``shift_heatmap`` and ``output_heatmaps``, as for
-                :class:`mmpose.models.HeatmapHead`.
+                :class:`mmpose.models.HeatmapHead`; ``blur``, for the pooling
+                ``'mass'``: look for the place with most of the mass around it, not
+                for the highest pixel (see :meth:`heatmaps`).
 
         Returns:
             B instances with ``keypoints`` of shape (1, K, 2) in pixels of the input,
@@ -378,7 +380,8 @@ class LocationFreeHead(HeatmapHead):
             ``output_heatmaps`` also B fields with ``heatmaps``.
 
         Raises:
-            ValueError: If the maps have another size than the codec's heatmaps.
+            ValueError: If the maps have another size than the codec's heatmaps, or
+                ``blur`` is wanted with another pooling than ``'mass'``.
         """
         test_cfg = test_cfg or {}
         if test_cfg.get('flip_test', False):
@@ -395,7 +398,8 @@ class LocationFreeHead(HeatmapHead):
         self._check_size(maps)
         whole = maps.new_ones((len(maps), 1, *maps.shape[2:]))
         in_crop = self.cam.pool(maps, whole)[0].exp()
-        heatmaps = self.heatmaps(maps, in_crop[:, 0])
+        blur = test_cfg.get('blur', False)
+        heatmaps = self.heatmaps(maps, in_crop[:, 0], blur)
         instances = self.decode(heatmaps)
         presence = in_crop
         if 'presence_windows' in batch_data_samples[0].get('gt_instance_labels', {}):
@@ -415,23 +419,49 @@ class LocationFreeHead(HeatmapHead):
             return instances, [PixelData(heatmaps=h) for h in heatmaps.detach()]
         return instances
 
-    def heatmaps(self, maps: Tensor, presence: Tensor) -> Tensor:
+    def heatmaps(self, maps: Tensor, presence: Tensor, blur: bool = False) -> Tensor:
         r"""Return presence times peak, for each place.
 
         Args:
             maps: Logits of shape (B, K, H, W).
             presence: Probabilities of presence in the crop, of shape (B, K).
+            blur: Whether the distribution of ``pooling='mass'`` is convolved with a
+                Gaussian of the codec's :math:`\sigma`. The result is, but for a
+                factor, the expected value of the codec's heatmap, which is what a
+                stock head learns by its mean square.
 
         Returns:
             Shape (B, K, H, W). With ``pooling='mass'``: the distribution, which
-            includes presence, times :math:`2 \pi \sigma^2`, so that a Gaussian of the
-            codec's :math:`\sigma` has the peak 1. Else the sigmoid times presence.
+            includes presence, times :math:`2 \pi \sigma^2` (with ``blur``
+            :math:`4 \pi \sigma^2`), so that a Gaussian of the codec's :math:`\sigma`
+            has the peak 1. Else the sigmoid times presence.
+
+        Raises:
+            ValueError: If ``blur`` is wanted with another pooling, or the head has no
+                decoder to take :math:`\sigma` from.
         """
         if self.cam.pooling == 'mass':
             if self.decoder is None:
                 raise ValueError('the head needs a decoder to predict, for its sigma')
-            return log_distribution(maps).exp() * (2 * math.pi * self.decoder.sigma**2)
+            sigma = self.decoder.sigma
+            heatmaps = log_distribution(maps).exp() * (2 * math.pi * sigma**2)
+            return 2 * _blur(heatmaps, sigma) if blur else heatmaps
+        if blur:
+            raise ValueError(
+                'test_cfg.blur takes the maps as distributions over places, so it '
+                f"needs cam=dict(pooling='mass'), but pooling is {self.cam.pooling!r}"
+            )
         return maps.float().sigmoid() * presence[:, :, None, None]
+
+
+def _blur(maps: Tensor, sigma: float) -> Tensor:
+    """Convolve maps of shape (B, K, H, W) with a Gaussian, 0 outside of the maps."""
+    radius = math.ceil(4 * sigma)
+    steps = torch.arange(-radius, radius + 1, device=maps.device, dtype=maps.dtype)
+    kernel = (-(steps**2) / (2 * sigma**2)).exp()
+    kernel = (kernel / kernel.sum())[None, None, None]
+    rows = F.conv2d(maps.flatten(0, 1)[:, None], kernel, padding=(0, radius))
+    return F.conv2d(rows, kernel.mT, padding=(radius, 0)).view_as(maps)
 
 
 def _presence_labels(samples: SampleList) -> tuple[Tensor, Tensor]:

@@ -1,6 +1,9 @@
+import math
+
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData, PixelData
 from mmpose.registry import MODELS
@@ -302,6 +305,42 @@ def test_flip_test_mirrors_and_swaps():
     np.testing.assert_allclose(instances[0].keypoints, plain[0].keypoints)
     np.testing.assert_allclose(instances[0].presence, plain[0].presence, rtol=1e-5)
     assert fields[0].heatmaps.shape == (3, 8, 8)
+
+
+def test_blur_finds_the_place_with_most_mass_around_it():
+    head = make_head(cam=dict(pooling='mass'))
+    maps = torch.full((1, 3, 8, 8), -30.0)
+    maps[0, :, 1, 1] = 5.1  # one pixel is higher than each of nine
+    maps[0, :, 4:7, 4:7] = 5.0
+    head.forward = lambda feats: feats[0]
+    highest = head.predict((maps,), samples(1, presence=False))[0]
+    np.testing.assert_allclose(highest.keypoints[0, 0] // 4, [1, 1])
+    cfg = dict(blur=True, output_heatmaps=True)
+    instances, fields = head.predict((maps,), samples(1, presence=False), cfg)
+    # the codec moves by a quarter of a pixel of the map
+    np.testing.assert_allclose(instances[0].keypoints[0], [[20, 20]] * 3, atol=1)
+    np.testing.assert_allclose(instances[0].presence, highest.presence)
+    # the slow and obvious way: the expected value of the Gaussian around the keypoint
+    p = F.pad(maps[0, 0].flatten(), (0, 1), value=math.log(64)).softmax(0)[:-1]
+    places = torch.cartesian_prod(torch.arange(8.0), torch.arange(8.0))
+    gaussians = (-(torch.cdist(places, places) ** 2) / 2).exp()
+    expected = 2 * (p[:, None] * gaussians).sum(dim=0).view(8, 8)
+    torch.testing.assert_close(fields[0].heatmaps[0], expected, rtol=0, atol=1e-3)
+
+
+def test_blurred_gaussian_has_the_peak_1():
+    head = make_head(cam=dict(pooling='mass'))
+    x, y = torch.meshgrid(torch.arange(8.0), torch.arange(8.0), indexing='xy')
+    maps = 20 - ((x - 4) ** 2 + (y - 4) ** 2) / 2
+    maps = maps.expand(1, 3, 8, 8)
+    for blur in (False, True):
+        heatmaps = head.heatmaps(maps, torch.ones(1, 3), blur)
+        assert heatmaps.amax().item() == pytest.approx(1, rel=0.01)
+
+
+def test_blur_needs_a_distribution():
+    with pytest.raises(ValueError, match="pooling='mass'., but pooling is 'topk'"):
+        make_head().eval().predict(feats(), samples(), dict(blur=True))
 
 
 def test_receptive_field_of_the_cam():
