@@ -460,8 +460,9 @@ def _blur(maps: Tensor, sigma: float) -> Tensor:
     steps = torch.arange(-radius, radius + 1, device=maps.device, dtype=maps.dtype)
     kernel = (-(steps**2) / (2 * sigma**2)).exp()
     kernel = (kernel / kernel.sum())[None, None, None]
-    rows = F.conv2d(maps.flatten(0, 1)[:, None], kernel, padding=(0, radius))
-    return F.conv2d(rows, kernel.mT, padding=(radius, 0)).view_as(maps)
+    with torch.autocast(maps.device.type, enabled=False):  # small numbers matter
+        rows = F.conv2d(maps.flatten(0, 1)[:, None], kernel, padding=(0, radius))
+        return F.conv2d(rows, kernel.mT, padding=(radius, 0)).view_as(maps)
 
 
 def _presence_labels(samples: SampleList) -> tuple[Tensor, Tensor]:
