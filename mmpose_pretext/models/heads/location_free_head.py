@@ -174,11 +174,8 @@ class LocationFreeHead(HeatmapHead):
             | dict(in_channels=decoded if cam_index is None else channels[cam_index])
             | (cam or {})
         )
-        if window_loss is not None and self.cam.pooling != 'mass':
-            raise ValueError(
-                'window_loss takes the maps as distributions over places, so it needs '
-                f"cam=dict(pooling='mass'), but pooling is {self.cam.pooling!r}"
-            )
+        if window_loss is not None:
+            self._needs_mass('window_loss')
         self.window_loss = window_loss and MODELS.build(window_loss)
         if absent_outside_box is None:
             absent_outside_box = self.cam.pooling != 'mass'
@@ -212,6 +209,13 @@ class LocationFreeHead(HeatmapHead):
         deconv = kwargs.get('deconv_out_channels', (256, 256, 256))
         conv = kwargs.get('conv_out_channels')
         return (conv or deconv or (channels,))[-1]
+
+    def _needs_mass(self, name: str) -> None:
+        if self.cam.pooling != 'mass':
+            raise ValueError(
+                f'{name} takes the maps as distributions over places, so it needs '
+                f"cam=dict(pooling='mass'), but pooling is {self.cam.pooling!r}"
+            )
 
     def branches(self, feats: Sequence[Tensor]) -> dict[str, Tensor]:
         """Compute what all branches give.
@@ -440,17 +444,14 @@ class LocationFreeHead(HeatmapHead):
             ValueError: If ``blur`` is wanted with another pooling, or the head has no
                 decoder to take :math:`\sigma` from.
         """
+        if blur:
+            self._needs_mass('test_cfg.blur')
         if self.cam.pooling == 'mass':
             if self.decoder is None:
                 raise ValueError('the head needs a decoder to predict, for its sigma')
             sigma = self.decoder.sigma
             heatmaps = log_distribution(maps).exp() * (2 * math.pi * sigma**2)
             return 2 * _blur(heatmaps, sigma) if blur else heatmaps
-        if blur:
-            raise ValueError(
-                'test_cfg.blur takes the maps as distributions over places, so it '
-                f"needs cam=dict(pooling='mass'), but pooling is {self.cam.pooling!r}"
-            )
         return maps.float().sigmoid() * presence[:, :, None, None]
 
 
