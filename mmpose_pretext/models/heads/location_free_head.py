@@ -14,6 +14,7 @@ from mmpose.models.utils.tta import flip_heatmaps
 from mmpose.utils.tensor_utils import to_numpy
 from mmpose.utils.typing import ConfigType, Predictions, SampleList
 from torch import Tensor, nn
+from torchvision.transforms.functional import gaussian_blur
 
 from mmpose_pretext.models.layers import log_distribution, window_coverage
 from mmpose_pretext.registry import MODELS
@@ -458,12 +459,10 @@ class LocationFreeHead(HeatmapHead):
 def _blur(maps: Tensor, sigma: float) -> Tensor:
     """Convolve maps of shape (B, K, H, W) with a Gaussian, 0 outside of the maps."""
     radius = math.ceil(4 * sigma)
-    steps = torch.arange(-radius, radius + 1, device=maps.device, dtype=maps.dtype)
-    kernel = (-(steps**2) / (2 * sigma**2)).exp()
-    kernel = (kernel / kernel.sum())[None, None, None]
+    padded = F.pad(maps, [radius] * 4)  # gaussian_blur would reflect at the border
     with torch.autocast(maps.device.type, enabled=False):  # small numbers matter
-        rows = F.conv2d(maps.flatten(0, 1)[:, None], kernel, padding=(0, radius))
-        return F.conv2d(rows, kernel.mT, padding=(radius, 0)).view_as(maps)
+        blurred = gaussian_blur(padded, 2 * radius + 1, sigma)
+    return blurred[..., radius:-radius, radius:-radius]
 
 
 def _presence_labels(samples: SampleList) -> tuple[Tensor, Tensor]:
