@@ -70,6 +70,12 @@ budget() { # NAME CONFIG BUDGET WINDOWS [CONFIG OPTIONS ...]
   row "$name" "$config" -- "$windows.budget=$kind" "$windows.num_windows=$number" "$@"
 }
 
+same() { # NAME ROW OF THE ABLATION, whose runs are of the same recipe
+  [ "$purpose" = report ] && wanted "$1" || return 0
+  mkdir -p "$configs/results/$results"
+  ln -sfn "../${results/budget/ablation}/$2" "$configs/results/$results/$1"
+}
+
 # of the poolings of activation maps, the one that the select set was for (README.md)
 topk=model.head.cam.pooling=topk
 mass=model.head.cam.pooling=mass
@@ -83,24 +89,24 @@ case $table in
     row 03_CAM_context_prototypes "$full" -- $topk +model.head.prototypes.relation=none
     row 04_CAM_context_prototypes_relation "$full" -- $topk
     row 05_mass "$cam" -- $mass
-    row 06_mass_context "$full" -- $mass model.head.prototypes=None
-    row 07_mass_context_prototypes "$full" -- $mass +model.head.prototypes.relation=none
-    row 08_mass_context_prototypes_relation "$full" -- $mass
-    row 09_mass_context_prototypes_relation_from-random-weights "$full" --scratch -- $mass
-    row 10_joint-mass "$cam" -- $joint
-    row 11_joint-mass_context_prototypes_relation "$full" -- $joint
+    row 06_mass_context_prototypes_relation "$full" -- $mass
+    row 07_joint-mass "$cam" -- $joint
+    row 08_joint-mass_context "$full" -- $joint model.head.prototypes=None
+    row 09_joint-mass_context_prototypes "$full" -- $joint +model.head.prototypes.relation=none
+    row 10_joint-mass_context_prototypes_relation "$full" -- $joint
+    row 11_joint-mass_context_prototypes_relation_from-random-weights "$full" --scratch -- $joint
     ;;
   budget)
     budget 01_CAM_strict_14-answers "$full" strict 0 $topk
     budget 02_CAM_1-window_28-answers "$full" windows 1 $topk
-    budget 03_CAM_4-windows_70-answers "$full" windows 4 $topk
+    same 03_CAM_4-windows_70-answers 04_CAM_context_prototypes_relation
     budget 04_CAM_16-windows_238-answers "$full" windows 16 $topk
     budget 05_CAM_unlimited-windows_oracle "$full" unlimited 4 $topk
-    budget 06_mass_strict_14-answers "$full" strict 0 $mass
-    budget 07_mass_1-window_28-answers "$full" windows 1 $mass
-    budget 08_mass_4-windows_70-answers "$full" windows 4 $mass
-    budget 09_mass_16-windows_238-answers "$full" windows 16 $mass
-    budget 10_mass_unlimited-windows_oracle "$full" unlimited 4 $mass
+    budget 06_joint-mass_strict_14-answers "$full" strict 0 $joint
+    budget 07_joint-mass_1-window_28-answers "$full" windows 1 $joint
+    same 08_joint-mass_4-windows_70-answers 10_joint-mass_context_prototypes_relation
+    budget 09_joint-mass_16-windows_238-answers "$full" windows 16 $joint
+    budget 10_joint-mass_unlimited-windows_oracle "$full" unlimited 4 $joint
     row 11_stock-network_all-places "$stock" -- $flips
     ;;
   locations)
