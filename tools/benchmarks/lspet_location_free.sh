@@ -110,6 +110,7 @@ case $table in
     row 11_stock-network_all-places "$stock" -- $flips
     ;;
   locations)
+    row 00_no-places_presence-of-all "$augmented" -- $joint
     number=0
     rank() { printf '%02d' $((number + $1)); }
     for percent in 5 10 25; do
