@@ -9,4 +9,5 @@ model = dict(
         context_indices=(1, 2, 3),
         context=dict(),
         prototypes=dict(),
-        cam=dict(pooling='mass')))
+        cam=dict(pooling='mass'),
+        window_loss=dict(type='mmpose_pretext.JointWindowLoss')))

@@ -8,4 +8,5 @@ model = dict(
         context_indices=(0, 1),
         context=dict(),
         prototypes=dict(),
-        cam=dict(pooling='mass')))
+        cam=dict(pooling='mass'),
+        window_loss=dict(type='mmpose_pretext.JointWindowLoss')))
