@@ -130,6 +130,10 @@ case $table in
     row 11_all-places_stock-network "$stock" -- "$whole_bodies"
     row 12_25%-of-the-places_presence-of-all_not-joint_each-person-as-often "$augmented" \
       --fractions 0.25 --keep-rest -- $mass
+    row 13_25%-of-the-places_presence-of-all_each-person-as-often "$augmented" \
+      --fractions 0.25 --keep-rest -- $joint
+    row 14_25%-of-the-places_16-windows-of-all_each-person-as-often "$augmented" \
+      --fractions 0.25 --keep-rest -- $joint "$windows.num_windows=16"
     ;;
   *) echo "TABLE must be ablation, budget or locations, but is '$table'" >&2 && exit 2 ;;
 esac
