@@ -8,7 +8,8 @@
 # ITERATIONS (1000), SEEDS (0 1 2), PURPOSE (report; choose evaluates on the select set and
 # copies nothing), JOBS (1), OPTIONS (more --cfg-options of all runs) and RESULTS (TABLE;
 # the name of the table's folder, another for each backbone and length) can be set in
-# the environment.
+# the environment. The budget's rows with four windows are links to the ablation's: run
+# those first, with the same RESULTS but for ablation in place of budget.
 set -euo pipefail
 backbone=$1 table=$2
 shift 2
@@ -71,9 +72,14 @@ budget() { # NAME CONFIG BUDGET WINDOWS [CONFIG OPTIONS ...]
 }
 
 same() { # NAME ROW OF THE ABLATION, whose runs are of the same recipe
+  local folder=${results/budget/ablation}/$2
   [ "$purpose" = report ] && wanted "$1" || return 0
+  if [ ! -d "$configs/results/$folder" ]; then
+    echo "$1 is left out: run $2 of the ablation first, with RESULTS=${folder%/*}" >&2
+    return 0
+  fi
   mkdir -p "$configs/results/$results"
-  ln -sfn "../${results/budget/ablation}/$2" "$configs/results/$results/$1"
+  ln -sfn "../$folder" "$configs/results/$results/$1"
 }
 
 # of the poolings of activation maps, the one that the select set was for (README.md)
