@@ -140,6 +140,8 @@ case $table in
       --fractions 0.25 --keep-rest -- $joint
     row 14_25%-of-the-places_16-windows-of-all_each-person-as-often "$augmented" \
       --fractions 0.25 --keep-rest -- $joint "$windows.num_windows=16"
+    row 15_5%-of-the-places_presence-of-all_each-person-as-often "$augmented" \
+      --fractions 0.05 --keep-rest -- $joint
     ;;
   *) echo "TABLE must be ablation, budget or locations, but is '$table'" >&2 && exit 2 ;;
 esac
