@@ -9,7 +9,7 @@ import torch
 from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapper
-from mmengine.utils import apply_to
+from mmengine.utils import apply_to, digit_version
 from mmpose.models.heads import BaseHead
 from torch import nn
 
@@ -72,6 +72,10 @@ class CPUAmpOptimWrapper(OptimWrapper):
     ``view`` across channels and pixels fails on such activations; set
     ``channels_last=False`` for such a model. Checkpoints are the stock wrapper's.
 
+    Where torch has a kernel of its own for a whole step of the optimizer (Adam, AdamW,
+    SGD, Adagrad), it is used: the same formula, in other roundings. torch itself leaves
+    it off on CPUs unless it is asked for.
+
     Use: ``optim_wrapper = dict(type='mmpose_pretext.CPUAmpOptimWrapper')`` in a
     config that inherits the optimizer, or on the command line ``--cfg-options
     optim_wrapper.type=mmpose_pretext.CPUAmpOptimWrapper``, which tools/train.py
@@ -83,6 +87,8 @@ class CPUAmpOptimWrapper(OptimWrapper):
             this warns.
         channels_last: Whether to give the model its images in
             ``torch.channels_last``.
+        fused: Whether to step by torch's fused kernel, from torch 2.4 on, if the
+            config of the optimizer says neither ``fused`` nor ``foreach``.
         **kwargs: See :class:`mmengine.optim.OptimWrapper`: ``optimizer``,
             ``accumulative_counts``, ``clip_grad``.
 
@@ -91,7 +97,11 @@ class CPUAmpOptimWrapper(OptimWrapper):
     """
 
     def __init__(
-        self, dtype: str = 'bfloat16', channels_last: bool = True, **kwargs
+        self,
+        dtype: str = 'bfloat16',
+        channels_last: bool = True,
+        fused: bool = True,
+        **kwargs,
     ) -> None:
         super().__init__(**kwargs)
         if dtype not in ('bfloat16', 'float32'):
@@ -101,6 +111,7 @@ class CPUAmpOptimWrapper(OptimWrapper):
             )
         self.dtype = dtype
         self.channels_last = channels_last
+        self.fused = fused and digit_version(torch.__version__) >= digit_version('2.4')
         if dtype == 'bfloat16' and not has_bf16_instructions():
             print_log(
                 f'CPUAmpOptimWrapper: {CPUINFO} lists no bfloat16 instructions of this '
@@ -140,3 +151,17 @@ class CPUAmpOptimWrapper(OptimWrapper):
                     if isinstance(module, BaseHead):
                         stack.enter_context(_float32_output(module))
             yield
+
+    def step(self, **kwargs) -> None:
+        """Step by the fused kernel where there is one.
+
+        Args:
+            **kwargs: See :meth:`torch.optim.Optimizer.step`.
+        """
+        if self.fused:
+            # each time, since a resumed optimizer has the groups of its checkpoint
+            for group in self.optimizer.param_groups:
+                asked = group.get('foreach') or group.get('differentiable')
+                if group.get('fused', False) is None and not asked:
+                    group['fused'] = True
+        super().step(**kwargs)

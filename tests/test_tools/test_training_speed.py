@@ -30,6 +30,7 @@ def test_tables(tool, capsys):
         assert [line.split(' | ')[0] for line in ours] == [
             '| float32, channels-last',
             '| bfloat16, channels-last',
+            '| bfloat16, channels-last, step not fused',
         ]
     assert 'batch size 2, 1 repeats. ' in printed
     assert 'bfloat16 instructions, 1 threads; ' in printed
@@ -56,10 +57,14 @@ def test_what_is_compared(tool):
     with DefaultScope.overwrite_default_scope('mmpose'):
         built = tool.build(config)
     wrappers = [optim_wrapper for _, optim_wrapper in built.values()]
-    assert [(type(w).__name__, getattr(w, 'dtype', None)) for w in wrappers] == [
-        ('OptimWrapper', None),
-        ('CPUAmpOptimWrapper', 'float32'),
-        ('CPUAmpOptimWrapper', 'bfloat16'),
+    assert [
+        (type(w).__name__, getattr(w, 'dtype', None), getattr(w, 'fused', None))
+        for w in wrappers
+    ] == [
+        ('OptimWrapper', None, None),
+        ('CPUAmpOptimWrapper', 'float32', True),
+        ('CPUAmpOptimWrapper', 'bfloat16', True),
+        ('CPUAmpOptimWrapper', 'bfloat16', False),
     ]
     for model, optim_wrapper in built.values():
         assert optim_wrapper.clip_grad_kwargs == dict(max_norm=1)

@@ -1,10 +1,11 @@
 r"""Measure how fast a CPU trains models of top-down configs, and print the ratios.
 
 Times the training step (forward, loss, backward, optimizer) with the stock
-OptimWrapper and with mmpose_pretext.CPUAmpOptimWrapper in float32 and in bfloat16. The
-model, the optimizer and the training pipeline are those of the config; the images and
-the people are random. All are timed in this process, one step each in turns, so that
-other load on the machine hits all of them alike.
+OptimWrapper and with mmpose_pretext.CPUAmpOptimWrapper in float32 and in bfloat16, the
+latter also without the optimizer's fused kernel. The model, the optimizer and the
+training pipeline are those of the config; the images and the people are random. All are
+timed in this process, one step each in turns, so that other load on the machine hits
+all of them alike.
 
 Example:
     python tools/benchmarks/training_speed.py \
@@ -35,6 +36,9 @@ WRAPPERS = {
     'float32, stock': dict(type='OptimWrapper'),
     'float32, channels-last': dict(type=OURS, dtype='float32'),
     'bfloat16, channels-last': dict(type=OURS, dtype='bfloat16'),
+    'bfloat16, channels-last, step not fused': dict(
+        type=OURS, dtype='bfloat16', fused=False
+    ),
 }
 IMAGE_SIZE = (320, 240)
 
