@@ -202,10 +202,28 @@ class PlaceCrossEntropyLoss(nn.Module):
 
     Args:
         loss_weight: Weight.
+        average: ``'known'``, over the keypoints of the batch whose place is known, or
+            ``'all'``, over all of them: then a person with places weighs the same
+            however few of the batch have some, and as much as one by
+            :class:`JointWindowLoss`, where places are mixed with presence.
+
+    Raises:
+        ValueError: If ``average`` is neither of the two.
+
+    Example:
+        >>> maps, heatmaps = torch.zeros(2, 1, 4, 4), torch.ones(2, 1, 4, 4)
+        >>> weights = torch.tensor([[1.0], [0.0]])  # one of two people has a place
+        >>> PlaceCrossEntropyLoss()(maps, heatmaps, weights).exp()  # 2 * 16
+        tensor(32.0000)
+        >>> PlaceCrossEntropyLoss(average='all')(maps, heatmaps, weights).exp() ** 2
+        tensor(32.0000)
     """
 
-    def __init__(self, loss_weight: float = 1.0) -> None:
+    def __init__(self, loss_weight: float = 1.0, average: str = 'known') -> None:
         super().__init__()
+        if average not in ('known', 'all'):
+            raise ValueError(f"average must be 'known' or 'all', but got {average!r}")
+        self.average = average
         self.loss_weight = loss_weight
 
     def forward(self, maps: Tensor, heatmaps: Tensor, weights: Tensor) -> Tensor:
@@ -217,9 +235,12 @@ class PlaceCrossEntropyLoss(nn.Module):
             weights: Shape (B, K); 0 where the place is unknown.
 
         Returns:
-            The weighted mean over the keypoints, in nats; 0 if no place is known.
+            The weighted sum, in nats, divided as ``average`` says by the sum of the
+            weights or by B K; 0 if no place is known.
         """
         mass = heatmaps.sum(dim=(2, 3))
         losses = -(heatmaps * log_distribution(maps)).sum(dim=(2, 3))
         losses = losses / mass.clamp(min=1e-6) * weights
+        if self.average == 'all':
+            return self.loss_weight * losses.sum() / weights.numel()
         return self.loss_weight * losses.sum() / weights.sum().clamp(min=1)

@@ -168,3 +168,14 @@ def test_places_by_hand():
     expected = pytest.approx((first + second) / 2, rel=1e-5)
     assert loss(maps, heatmaps, weights).item() == expected
     assert loss(maps, heatmaps * 0, weights * 0) == 0
+
+    loss = PlaceCrossEntropyLoss(average='all')
+    assert loss(maps, heatmaps, weights).item() == expected
+    weights = torch.tensor([[1.0, 0.0]])
+    assert loss(maps, heatmaps, weights).item() == pytest.approx(first / 2, rel=1e-5)
+    assert loss(maps, heatmaps * 0, weights * 0) == 0
+
+
+def test_unknown_average_is_refused():
+    with pytest.raises(ValueError, match="'known' or 'all', but got 'batch'"):
+        PlaceCrossEntropyLoss(average='batch')
