@@ -14,8 +14,9 @@ from mmpose.models.utils.tta import flip_heatmaps
 from mmpose.utils.tensor_utils import to_numpy
 from mmpose.utils.typing import ConfigType, Predictions, SampleList
 from torch import Tensor, nn
+from torchvision.transforms.functional import gaussian_blur
 
-from mmpose_pretext.models.layers import blur_maps, log_distribution, window_coverage
+from mmpose_pretext.models.layers import log_distribution, window_coverage
 from mmpose_pretext.registry import MODELS
 
 BRANCHES = ('cam', 'prototype', 'location')
@@ -451,8 +452,17 @@ class LocationFreeHead(HeatmapHead):
                 raise ValueError('the head needs a decoder to predict, for its sigma')
             sigma = self.decoder.sigma
             heatmaps = log_distribution(maps).exp() * (2 * math.pi * sigma**2)
-            return 2 * blur_maps(heatmaps, sigma) if blur else heatmaps
+            return 2 * _blur(heatmaps, sigma) if blur else heatmaps
         return maps.float().sigmoid() * presence[:, :, None, None]
+
+
+def _blur(maps: Tensor, sigma: float) -> Tensor:
+    """Convolve maps of shape (B, K, H, W) with a Gaussian, 0 outside of the maps."""
+    radius = math.ceil(4 * sigma)
+    padded = F.pad(maps, [radius] * 4)  # gaussian_blur would reflect at the border
+    with torch.autocast(maps.device.type, enabled=False):  # small numbers matter
+        blurred = gaussian_blur(padded, 2 * radius + 1, sigma)
+    return blurred[..., radius:-radius, radius:-radius]
 
 
 def _presence_labels(samples: SampleList) -> tuple[Tensor, Tensor]:

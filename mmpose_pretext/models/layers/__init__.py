@@ -3,7 +3,6 @@
 from .location_free import PartCAM, PosePrototypes, SpatialGuidedContextEncoder
 from .soft_argmax import soft_argmax_3d
 from .window_pooling import (
-    blur_maps,
     log_distribution,
     outside_logit,
     pool_windows,
@@ -14,7 +13,6 @@ __all__ = [
     'PartCAM',
     'PosePrototypes',
     'SpatialGuidedContextEncoder',
-    'blur_maps',
     'log_distribution',
     'outside_logit',
     'pool_windows',

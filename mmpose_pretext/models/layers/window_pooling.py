@@ -5,7 +5,6 @@ import math
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torchvision.transforms.functional import gaussian_blur
 
 POOLINGS = ('average', 'topk', 'lse', 'noisy_or', 'mass')
 _TINY = 1e-6  # of a length or an area
@@ -71,23 +70,6 @@ def _log_total(maps: Tensor) -> Tensor:
     inside = maps.flatten(2).logsumexp(dim=2)
     outside = torch.full_like(inside, outside_logit(maps.shape[2:]))
     return torch.logaddexp(inside, outside)
-
-
-def blur_maps(maps: Tensor, sigma: float) -> Tensor:
-    """Convolve maps with a Gaussian; what is outside of them is 0.
-
-    Args:
-        maps: Shape (B, K, H, W).
-        sigma: Of the Gaussian, in pixels.
-
-    Returns:
-        Shape (B, K, H, W).
-    """
-    radius = math.ceil(4 * sigma)
-    padded = F.pad(maps, [radius] * 4)  # gaussian_blur would reflect at the border
-    with torch.autocast(maps.device.type, enabled=False):  # small numbers matter
-        blurred = gaussian_blur(padded, 2 * radius + 1, sigma)
-    return blurred[..., radius:-radius, radius:-radius]
 
 
 def pool_windows(

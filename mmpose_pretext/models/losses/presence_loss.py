@@ -5,7 +5,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mmpose_pretext.models.layers import (
-    blur_maps,
     log_distribution,
     outside_logit,
     pool_windows,
@@ -143,13 +142,9 @@ class JointWindowLoss(nn.Module):
             that far from 0 and 1, so that answers that contradict each other have a
             likelihood.
         loss_weight: Weight.
-        sigma: If not 0, of a Gaussian, in pixels of the maps, with which the
-            distribution that the answers leave is blurred before it is learned, as
-            heatmaps blur places. It keeps maps from settling on one pixel of the many
-            that the answers leave.
 
     Raises:
-        ValueError: If ``error_rate`` is outside its range, or ``sigma`` negative.
+        ValueError: If ``error_rate`` is outside its range.
 
     Example:
         >>> maps = torch.zeros(1, 1, 4, 4)  # half of the mass is outside
@@ -162,15 +157,10 @@ class JointWindowLoss(nn.Module):
         tensor(4.0000)
     """
 
-    def __init__(
-        self, error_rate: float = 1e-3, loss_weight: float = 1.0, sigma: float = 0.0
-    ) -> None:
+    def __init__(self, error_rate: float = 1e-3, loss_weight: float = 1.0) -> None:
         super().__init__()
         if not 0 < error_rate < 0.5:
             raise ValueError(f'error_rate must be in (0, 0.5), but got {error_rate!r}')
-        if sigma < 0:
-            raise ValueError(f'sigma must be 0 or more, but got {sigma!r}')
-        self.sigma = sigma
         self.error_rate = error_rate
         self.loss_weight = loss_weight
 
@@ -196,15 +186,7 @@ class JointWindowLoss(nn.Module):
             answers = present @ coverage.log() + absent @ (-coverage).log1p()
             outside = outside_logit(maps.shape[2:])
             logits = F.pad(maps.float().flatten(2), (0, 1), value=outside)
-            joint = logits.log_softmax(dim=2) + answers
-            if self.sigma:
-                left = joint.detach().softmax(dim=2)
-                target = blur_maps(left[..., :-1].view_as(maps), self.sigma).flatten(2)
-                target = torch.cat([target, left[..., -1:]], dim=2)
-                target = target / target.sum(dim=2, keepdim=True)
-                losses = -(target * logits.log_softmax(dim=2)).sum(dim=2)
-            else:
-                losses = -joint.logsumexp(dim=2)
+            losses = -(logits.log_softmax(dim=2) + answers).logsumexp(dim=2)
             known = (labels >= 0).any(dim=1)
             losses = losses.masked_fill(~known, 0).sum() / known.sum().clamp(min=1)
             return self.loss_weight * losses

@@ -102,35 +102,6 @@ def test_joint_loss_comes_to_the_cross_entropy_of_places():
     torch.testing.assert_close(*gradients, rtol=0, atol=1e-3)
 
 
-def test_blurred_joint_loss_comes_to_the_cross_entropy_of_heatmaps():
-    maps = torch.randn(1, 1, 9, 8, generator=torch.manual_seed(1), requires_grad=True)
-    rows, columns = torch.meshgrid(torch.arange(9), torch.arange(8), indexing='ij')
-    heatmap = torch.exp(-((rows - 3) ** 2 + (columns - 2) ** 2) / (2 * 0.8**2))
-    exact = PlaceCrossEntropyLoss()(maps, heatmap[None, None], torch.ones(1, 1))
-    window = corners((1.5, 2.5, 2.5, 3.5))
-    joint = JointWindowLoss(error_rate=1e-6, sigma=0.8)
-    blurred = joint(maps, window, torch.ones(1, 1, 1))
-    torch.testing.assert_close(blurred, exact, rtol=1e-2, atol=0)
-    gradients = [torch.autograd.grad(loss, maps)[0] for loss in (blurred, exact)]
-    torch.testing.assert_close(*gradients, rtol=0, atol=2e-3)
-
-
-def test_hardly_blurred_joint_loss_has_the_gradient_of_the_joint_loss():
-    maps = torch.randn(2, 3, 4, 5, generator=torch.manual_seed(0), requires_grad=True)
-    windows = corners((-0.5, -0.5, 4.5, 3.5), (0.2, 0.4, 3, 2.1)).expand(2, -1, -1, -1)
-    labels = torch.tensor([[1.0, 1, 0], [0, 1, -1]]).expand(2, -1, -1)
-    gradients = [
-        torch.autograd.grad(JointWindowLoss(sigma=s)(maps, windows, labels), maps)[0]
-        for s in (0.0, 0.05)
-    ]
-    torch.testing.assert_close(*gradients, rtol=0, atol=1e-6)
-
-
-def test_negative_sigma_is_refused():
-    with pytest.raises(ValueError, match='sigma must be 0 or more, but got -1'):
-        JointWindowLoss(sigma=-1)
-
-
 def test_joint_loss_takes_the_answers_of_a_keypoint_together():
     """Half of the mass in each of two places that two windows rule out by turns."""
     maps = torch.full((1, 1, 4, 4), -20.0)
