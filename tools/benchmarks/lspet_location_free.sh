@@ -142,6 +142,12 @@ case $table in
       --fractions 0.25 --keep-rest -- $joint "$windows.num_windows=16"
     row 15_5%-of-the-places_presence-of-all_each-person-as-often "$augmented" \
       --fractions 0.05 --keep-rest -- $joint
+    for percent in 5 25; do
+      row "$((16 + percent / 25))_$percent%-of-the-places_presence-of-all_each-person-as-often_averaged-over-all" \
+        "$augmented" --fractions "$(awk "BEGIN { print $percent / 100 }")" --keep-rest -- $joint \
+        +model.head.place_loss.type=mmpose_pretext.PlaceCrossEntropyLoss \
+        +model.head.place_loss.average=all
+    done
     ;;
   *) echo "TABLE must be ablation, budget or locations, but is '$table'" >&2 && exit 2 ;;
 esac
