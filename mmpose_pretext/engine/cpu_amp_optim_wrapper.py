@@ -161,7 +161,7 @@ class CPUAmpOptimWrapper(OptimWrapper):
         if self.fused:
             # each time, since a resumed optimizer has the groups of its checkpoint
             for group in self.optimizer.param_groups:
-                asked = group.get('foreach') or group.get('differentiable')
-                if group.get('fused', False) is None and not asked:
+                unsaid = group.get('fused', False) is None is group.get('foreach')
+                if unsaid and not group.get('differentiable'):
                     group['fused'] = True
         super().step(**kwargs)

@@ -205,7 +205,9 @@ def test_fused_step_is_the_same_formula(model, batch, kind):
         assert (new - other).norm() <= 0.02 * (other - old).norm() + 1e-7
 
 
-@pytest.mark.parametrize('choice', [dict(foreach=True), dict(fused=False)])
+@pytest.mark.parametrize(
+    'choice', [dict(foreach=True), dict(foreach=False), dict(fused=False)]
+)
 def test_what_the_config_says_of_the_step_stays(model, batch, choice):
     optimizer = dict(type='Adam', lr=1e-3, **choice)
     _, wrapper, _ = train(model, batch, type=OURS, optimizer=optimizer)
