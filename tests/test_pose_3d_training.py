@@ -34,7 +34,9 @@ SYNTHETIC = (
     ROOT / 'configs/synthetic/integral-pose3d_res18-half_1xb16-12e_synthetic-64x64.py'
 )
 LIFTER = ROOT / 'configs/synthetic/image-pose-lift_tcn_1xb64-20e_synthetic.py'
-ROOT_METRICS = {'root_depth_error', 'MPJPE_true_root_depth'}  # if it is predicted
+ROOT_METRICS = {'root_depth_error'} | {  # if it is predicted
+    f'{name}_true_root_depth' for name in ('MPJPE', 'xy_error', 'z_error')
+}
 EVALUATED = 'val', 'test'
 METRICS = {'MPJPE', 'PA-MPJPE', '3DPCK', 'AUC', *ROOT_METRICS}
 

@@ -45,9 +45,13 @@ class RootAlignedPose3D(BaseMetric):
       true depth of the root in place of the predicted one, as of
       ``test_cfg.root_depth='annotated'``. The size of a person in camera space goes
       with the depth, so MPJPE has both errors in it, and this one has the pose's.
+    - xy_error_true_root_depth, z_error_true_root_depth: Means of the parts of these
+      distances across the camera's axis and along it, so what of the pose's error
+      lies in the image, and what in depth.
     - MPJPE/NAME, PA-MPJPE/NAME, ...: With ``by_action`` those of each action, where
       samples have ``raw_ann_info['action']``, or ``target_img_path`` as of Human3.6M;
-      with ``by_joint`` those of each keypoint. root_depth_error has none of these.
+      with ``by_joint`` those of each keypoint. root_depth_error, xy_error_* and
+      z_error_* have none of these.
 
     People whose root is not labelled, or none of the scored keypoints, are left out,
     and counted in a warning.
@@ -172,9 +176,11 @@ class RootAlignedPose3D(BaseMetric):
             depth = np.concatenate([result['root_depth'] for result in results])[rooted]
             behind = true[:, self.root_index, 2] - depth
             places['root_depth_error'] = float(np.abs(behind).mean())
-            errors['MPJPE_true_root_depth'] = joint_errors(
-                move_in_depth(predicted, behind), true, self.root_index
-            )
+            moved = move_in_depth(predicted, behind)
+            errors['MPJPE_true_root_depth'] = joint_errors(moved, true, self.root_index)
+            for name, axes in (('xy', [0, 1]), ('z', [2])):
+                parts = joint_errors(moved[..., axes], true[..., axes], self.root_index)
+                places[f'{name}_error_true_root_depth'] = float(parts[visible].mean())
         metrics = self._summary(errors, visible) | places
         groups = {}
         if self.by_action:
@@ -209,8 +215,8 @@ def joint_errors(predicted: np.ndarray, true: np.ndarray, root: int) -> np.ndarr
     """Return distances of root-aligned keypoints.
 
     Args:
-        predicted: Shape (N, K, 3).
-        true: Shape (N, K, 3), in the same unit.
+        predicted: Shape (N, K, D), usually of 3 coordinates.
+        true: Shape (N, K, D), in the same unit.
         root: Index of the root.
 
     Returns:

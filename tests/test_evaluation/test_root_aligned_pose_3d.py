@@ -47,8 +47,13 @@ def test_by_hand():
     assert result['pose3d/MPJPE_true_root_depth'] == pytest.approx(
         (0 + hip + knee) / 3, abs=1e-3
     )
-    names = 'MPJPE PA-MPJPE 3DPCK AUC root_depth_error MPJPE_true_root_depth'
-    assert set(result) == {f'pose3d/{name}' for name in names.split()}
+    assert result['pose3d/xy_error_true_root_depth'] == pytest.approx(
+        (0 + 24.45 + knee) / 3, abs=1e-3
+    )
+    assert result['pose3d/z_error_true_root_depth'] == pytest.approx(90 / 3)
+    names = 'MPJPE PA-MPJPE 3DPCK AUC root_depth_error'.split()
+    names += [f'{name}_true_root_depth' for name in ('MPJPE', 'xy_error', 'z_error')]
+    assert set(result) == {f'pose3d/{name}' for name in names}
 
 
 def test_similarity_is_forgiven():

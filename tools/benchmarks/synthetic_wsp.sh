@@ -7,23 +7,26 @@
 #   bash tools/benchmarks/synthetic_wsp.sh poses [INIT ...]
 # Methods: wsp, heatmap, shuffled, ground, which is wsp with the labels of
 # train_ground.json, coordinates (the config wsp-coordinates_*), coordinates-shuffled,
-# which is that with shuffled labels, limbs and limbs-true, which are wsp-0.1 with labels
-# of limbs, of train_limbs.json or train_limbs-true.json, too, and wsp-WEIGHT, which is
-# wsp with that weight of the loss of depth (wsp-0.1). Inits: these, with their deconvolutions, scratch, and hsjp with
-# HSJP=BACKBONE.pth. Default: wsp, ground (not for poses), heatmap, shuffled, scratch, and
-# hsjp if it is given. In the environment: SEEDS (0 1 2), ITERATIONS (1000 of pretraining,
-# 1600 of poses), EQUAL_COMPUTE (2000: iterations of poses that see as many images as a
-# pretraining, on top for scratch-equal-compute, which comes with scratch; empty for
-# none), FRACTIONS (0.01 0.05 0.25 1), JOBS (1), PURPOSE (report; choose evaluates on the
-# val set and copies nothing), OPTIONS (more --cfg-options, as in configs/wsp/README.md),
-# PERSON_DEPTH (nearest; mean is a study of its own), SIZE (128; 256 pretrains with images
-# of 256x256, four times the arithmetic, as a study of its own, from which no poses are
-# fine-tuned), ROTATE (degrees up to which pretraining rotates images, instead of the
-# config's; each is a study of its own), GREY (anything: pretrained networks are judged
-# once more with every image a uniform grey, as rows of their own; not for choose), and
-# LOOK (dressed; painted is a study of its own, on the painted people of
-# data/synthetic_painted_crowd, without flips, since their left and right differ in
-# colour).
+# which is that with shuffled labels, wsp-WEIGHT and shuffled-WEIGHT, which have that
+# weight of the loss of depth (wsp-0.1), and limbs and limbs-true, which are wsp-0.1 with
+# labels of limbs, of train_limbs.json or train_limbs-true.json, too, of a weight of 0.1
+# (limbs-WEIGHT and limbs-true-WEIGHT: of that). Inits: these, with their
+# deconvolutions, scratch, and hsjp with HSJP=BACKBONE.pth. Default: wsp, ground (not for
+# poses), heatmap, shuffled, scratch, and hsjp if it is given. In the environment: SEEDS
+# (0 1 2), ITERATIONS (1000 of pretraining, 1600 of poses), EQUAL_COMPUTE (2000:
+# iterations of poses that see as many images as a pretraining, on top for
+# scratch-equal-compute, which comes with scratch; empty for none), FRACTIONS (0.01 0.05
+# 0.25 1), JOBS (1), PURPOSE (report; choose evaluates on the val set and copies nothing),
+# OPTIONS (more --cfg-options, as in configs/wsp/README.md), PERSON_DEPTH (nearest; mean
+# is a study of its own), SIZE (128; 256 pretrains with images of 256x256, four times the
+# arithmetic, as a study of its own, from which no poses are fine-tuned), ROTATE (degrees
+# up to which pretraining rotates images, instead of the config's; each is a study of its
+# own), ZOOM (LEAST,MOST: pretraining sees windows of these shares of the image's side,
+# moved by up to a quarter of it, instead of 0.8 to 1.25 and a tenth; each is a study of
+# its own), GREY (anything: pretrained networks are judged once more with every image a
+# uniform grey, as rows of their own; not for choose), and LOOK (dressed; painted is a
+# study of its own, on the painted people of data/synthetic_painted_crowd, without flips,
+# since their left and right differ in colour).
 set -euo pipefail
 step=$1
 shift
@@ -53,7 +56,7 @@ case $person_depth in
   mean) depth=-mean ;;
   *) echo "synthetic_wsp.sh: PERSON_DEPTH is $person_depth; nearest or mean" >&2 && exit 2 ;;
 esac
-rotated=${ROTATE:+-rotated-$ROTATE}
+rotated=${ROTATE:+-rotated-$ROTATE}${ZOOM:+-zoom-${ZOOM/,/-}}
 if [ -n "${GREY:-}" ] && [ "$purpose" != report ]; then
   echo "synthetic_wsp.sh: GREY looks at the test set, so not with PURPOSE=$purpose" >&2
   exit 2
@@ -87,19 +90,28 @@ case $step in
           wsp* | ground | limbs*) config=$wsp/wsp_$tail ;;&
           coordinates*) config=$wsp/wsp-coordinates_$tail ;;&
           ground) options=train_dataloader.dataset.ann_file=train_ground.json ;;
-          limbs | limbs-true)
-            options="train_dataloader.dataset.ann_file=train_$method.json"
+          limbs*)
+            labels=${method%-[0-9]*} weight=0.1
+            [ "$labels" = "$method" ] || weight=${method##*-}
+            options="train_dataloader.dataset.ann_file=train_$labels.json"
             options+=' model.head.depth_loss.loss_weight=0.1 +model.head.depth_per_keypoint=True'
             options+=' +model.head.limb_loss.type=mmpose_pretext.RelativeDepthLoss'
-            options+=' +model.head.limb_loss.loss_weight=0.1'
+            options+=" +model.head.limb_loss.loss_weight=$weight"
             ;;
           wsp-[0-9]*) options=model.head.depth_loss.loss_weight=${method#wsp-} ;;
+          shuffled-[0-9]*)
+            options="model.head.depth_loss.loss_weight=${method#shuffled-}"
+            options+=" train_dataloader.dataset.shuffle_relations=$seed"
+            config=$wsp/benchmarks/wsp-shuffled_$tail
+            ;;
           # another shuffle, or the spread over seeds would not have it
           coordinates-shuffled) options=+train_dataloader.dataset.shuffle_relations=$seed ;;
           shuffled) options=train_dataloader.dataset.shuffle_relations=$seed ;;
         esac
         options+=" +model.head.person_depth=$person_depth"
         options+="${ROTATE:+ train_dataloader.dataset.pipeline.1.rotate_factor=$ROTATE}"
+        options+="${ZOOM:+ train_dataloader.dataset.pipeline.1.scale_factor=($ZOOM)}"
+        options+="${ZOOM:+ train_dataloader.dataset.pipeline.1.shift_factor=0.25}"
         benchmark "$config" "$study" "${ITERATIONS:-1000}" "$options" --init scratch \
           --fractions 1 --seeds "$seed" --keep-checkpoints
         publish "$study" "$table/2_$method"
