@@ -33,6 +33,8 @@ class RelativeDepthAccuracy(BaseMetric):
       metres.
     - within_accuracy: Of all pairs of keypoints of one person, both visible, against
       ``gt_instances.keypoint_depths`` of shape (N, K), as above.
+    - within_accuracy/left_right: Those of the left and the right keypoint of one name,
+      by the dataset's ``flip_indices``.
 
     Args:
         gap_bins: Edges between the bins of depth gaps, in metres, rising. A bin has
@@ -96,13 +98,17 @@ class RelativeDepthAccuracy(BaseMetric):
                 known = np.where(visible, to_numpy(true['keypoint_depths']), np.nan)
                 depths = to_numpy(predicted['keypoint_depths'])
                 result['within'], _ = _in_order(depths, known, i, j)
+                mirror = (self.dataset_meta or {}).get('flip_indices', ())
+                mirror = np.asarray(mirror, dtype=int)
+                i = np.flatnonzero(np.arange(len(mirror)) < mirror)
+                result['left_right'], _ = _in_order(depths, known, i, mirror[i])
             self.results.append(result)
 
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
         """Average over the pairs of the dataset."""
         correct = {
             name: np.concatenate([r[name] for r in results if name in r] or [[]])
-            for name in ('label', 'between', 'gap', 'labelled', 'within')
+            for name in ('label', 'between', 'gap', 'labelled', 'within', 'left_right')
         }
         between, labelled = correct['between'], correct['labelled'].astype(bool)
         shares = {
@@ -115,6 +121,7 @@ class RelativeDepthAccuracy(BaseMetric):
         for index, (lower, upper) in enumerate(pairwise((0, *self.gap_bins, np.inf))):
             shares[f'accuracy/{lower:g}-{upper:g}'] = between[bins == index]
         shares['within_accuracy'] = correct['within']
+        shares['within_accuracy/left_right'] = correct['left_right']
         metrics = {k: np.mean(v).item() for k, v in shares.items() if len(v)}
         if not metrics:
             raise ValueError(

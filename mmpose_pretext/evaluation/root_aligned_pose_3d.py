@@ -48,10 +48,13 @@ class RootAlignedPose3D(BaseMetric):
     - xy_error_true_root_depth, z_error_true_root_depth: Means of the parts of these
       distances across the camera's axis and along it, so what of the pose's error
       lies in the image, and what in depth.
+    - left_right_order: Of the left and the right keypoint of one name, by the dataset's
+      ``flip_indices``, the share whose order in depth is the true one, the same
+      wherever the root is.
     - MPJPE/NAME, PA-MPJPE/NAME, ...: With ``by_action`` those of each action, where
       samples have ``raw_ann_info['action']``, or ``target_img_path`` as of Human3.6M;
-      with ``by_joint`` those of each keypoint. root_depth_error, xy_error_* and
-      z_error_* have none of these.
+      with ``by_joint`` those of each keypoint. root_depth_error, xy_error_*,
+      z_error_* and left_right_order have none of these.
 
     People whose root is not labelled, or none of the scored keypoints, are left out,
     and counted in a warning.
@@ -182,6 +185,10 @@ class RootAlignedPose3D(BaseMetric):
                 parts = joint_errors(moved[..., axes], true[..., axes], self.root_index)
                 places[f'{name}_error_true_root_depth'] = float(parts[visible].mean())
         metrics = self._summary(errors, visible) | places
+        mirror = (self.dataset_meta or {}).get('flip_indices', ())
+        right = left_right_order(predicted, true, visible, mirror)
+        if right.size:
+            metrics['left_right_order'] = float(right.mean())
         groups = {}
         if self.by_action:
             actions = np.array(
@@ -224,6 +231,30 @@ def joint_errors(predicted: np.ndarray, true: np.ndarray, root: int) -> np.ndarr
     """
     gaps = predicted - true
     return np.linalg.norm(gaps - gaps[:, root, None], axis=2)
+
+
+def left_right_order(
+    predicted: np.ndarray,
+    true: np.ndarray,
+    visible: np.ndarray,
+    flip_indices: Sequence[int],
+) -> np.ndarray:
+    """Tell of which left and right keypoints the order in depth is predicted right.
+
+    Args:
+        predicted: Shape (N, K, 3), in camera space.
+        true: Shape (N, K, 3).
+        visible: Boolean, of shape (N, K).
+        flip_indices: K indices, of the same keypoint of the other side, or of itself.
+
+    Returns:
+        Boolean, of shape (M,): the pairs that are both visible, and not equally deep.
+    """
+    mirror = np.asarray(flip_indices, dtype=int)
+    one = np.flatnonzero(np.arange(len(mirror)) < mirror)
+    gaps, true_gaps = (p[:, one, 2] - p[:, mirror[one], 2] for p in (predicted, true))
+    counts = visible[:, one] & visible[:, mirror[one]] & (true_gaps != 0)
+    return (np.sign(gaps) == np.sign(true_gaps))[counts]
 
 
 def move_in_depth(poses: np.ndarray, behind: np.ndarray) -> np.ndarray:

@@ -33,8 +33,9 @@ def sample(
     return result
 
 
-def evaluate(samples, **kwargs):
+def evaluate(samples, flip_indices=(), **kwargs):
     metric = build(**kwargs)
+    metric.dataset_meta = dict(flip_indices=flip_indices)
     metric.process({}, samples)
     return metric.evaluate(len(samples))
 
@@ -60,7 +61,7 @@ def test_by_hand():
     }
 
 
-def slow(samples, edges):
+def slow(samples, edges, mirrored):
     """Count by loops."""
     counts = {}
 
@@ -98,6 +99,8 @@ def slow(samples, edges):
                     if visible[i][k] and visible[i][m] and gap == gap and gap != 0:
                         predicted = keypoints[i][k] - keypoints[i][m]
                         count('within_accuracy', right(predicted, gap))
+                        if {k, m} == mirrored:
+                            count('within_accuracy/left_right', right(predicted, gap))
     return {f'depth/{k}': np.mean(v) for k, v in counts.items()}
 
 
@@ -124,8 +127,10 @@ def test_agrees_with_a_slow_count():
             )
         )
     edges = [(0, 0.5), (0.5, 1), (1, 2), (2, np.inf)]
-    expected = slow(samples, edges)
-    assert len(expected) == 9
+    expected = slow(samples, edges, {1, 2})
+    assert len(expected) == 10
+    assert evaluate(samples, [0, 2, 1, 3]) == pytest.approx(expected)
+    del expected['depth/within_accuracy/left_right']
     assert evaluate(samples) == pytest.approx(expected)
 
 

@@ -21,9 +21,11 @@ def sample(predicted, true, visible=None, **kwargs):
     )
 
 
-def evaluate(samples, **kwargs):
+def evaluate(samples, flip_indices=(0, 1, 2), **kwargs):
     metric = RootAlignedPose3D(**kwargs)
-    metric.dataset_meta = dict(keypoint_id2name={0: 'root', 1: 'hip', 2: 'knee'})
+    metric.dataset_meta = dict(
+        keypoint_id2name={0: 'root', 1: 'hip', 2: 'knee'}, flip_indices=flip_indices
+    )
     metric.process({}, samples)
     return metric.evaluate(len(samples))
 
@@ -117,6 +119,21 @@ def test_by_action_and_joint():
     assert result['pose3d/3DPCK/knee'] == 1
     assert result['pose3d/AUC/root'] == pytest.approx(30 / 31)
     assert result['pose3d/AUC/Sitting'] == pytest.approx((30 + 24) / 31 / 2)
+
+
+def test_left_right_order():
+    true = [[0, 0, 3000], [0, 0, 3100], [0, 0, 2900]]
+    samples = [
+        sample([[0, 0, 5000], [0, 0, 50], [0, 0, 40]], true),  # right
+        sample([[0, 0, 5000], [0, 0, 40], [0, 0, 50]], true),  # wrong
+        sample([[0, 0, 5000], [0, 0, 50], [0, 0, 50]], true),  # none, so wrong
+        sample(true, true, [1, 1, 0]),  # the other is not labelled
+        sample(true, np.zeros((3, 3))),  # equally deep
+    ]
+    result = evaluate(samples, flip_indices=[0, 2, 1])
+    assert result['pose3d/left_right_order'] == pytest.approx(1 / 3)
+    assert 'pose3d/left_right_order' not in evaluate(samples)  # nothing is mirrored
+    assert 'pose3d/left_right_order' not in evaluate(samples[3:], [0, 2, 1])
 
 
 def test_scored_keypoints():
