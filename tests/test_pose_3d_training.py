@@ -38,7 +38,7 @@ ROOT_METRICS = {'root_depth_error'} | {  # if it is predicted
     f'{name}_true_root_depth' for name in ('MPJPE', 'xy_error', 'z_error')
 }
 EVALUATED = 'val', 'test'
-METRICS = {'MPJPE', 'PA-MPJPE', '3DPCK', 'AUC', *ROOT_METRICS}
+METRICS = {'MPJPE', 'PA-MPJPE', '3DPCK', 'AUC', 'left_right_order', *ROOT_METRICS}
 
 
 @pytest.fixture(autouse=True)
