@@ -90,18 +90,16 @@ class RelativeDepthAccuracy(BaseMetric):
                 labelled = np.zeros((len(visible),) * 2, dtype=bool)
                 labelled[pairs[:, 0], pairs[:, 1]] = True
                 labelled |= labelled.T
-                result['between'], counts = _in_order(depths, known, i, j)
+                result['between'], counts = in_order(depths, known, i, j)
                 result['gap'] = np.abs(known[i] - known[j])[counts]
                 result['labelled'] = labelled[i, j][counts]
             if 'keypoint_depths' in true and 'keypoint_depths' in predicted:
                 i, j = np.triu_indices(visible.shape[1], 1)
                 known = np.where(visible, to_numpy(true['keypoint_depths']), np.nan)
                 depths = to_numpy(predicted['keypoint_depths'])
-                result['within'], _ = _in_order(depths, known, i, j)
-                mirror = (self.dataset_meta or {}).get('flip_indices', ())
-                mirror = np.asarray(mirror, dtype=int)
-                i = np.flatnonzero(np.arange(len(mirror)) < mirror)
-                result['left_right'], _ = _in_order(depths, known, i, mirror[i])
+                result['within'], _ = in_order(depths, known, i, j)
+                sides = left_right_pairs(self.dataset_meta)
+                result['left_right'], _ = in_order(depths, known, *sides)
             self.results.append(result)
 
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
@@ -131,7 +129,7 @@ class RelativeDepthAccuracy(BaseMetric):
         return metrics
 
 
-def _in_order(
+def in_order(
     predicted: np.ndarray, true: np.ndarray, i: np.ndarray, j: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Compare the order of the last dimension's elements i and j.
@@ -144,3 +142,17 @@ def _in_order(
     counts = np.isfinite(gaps) & (gaps != 0)
     correct = np.sign(predicted[..., i] - predicted[..., j]) == np.sign(gaps)
     return correct[counts], counts
+
+
+def left_right_pairs(dataset_meta: dict | None) -> tuple[np.ndarray, np.ndarray]:
+    """Return the pairs of keypoints that ``flip_indices`` of a dataset exchange.
+
+    Args:
+        dataset_meta: Its metainfo. Without ``flip_indices`` there are no pairs.
+
+    Returns:
+        Indices of the one and of the other keypoint of each pair, both of shape (P,).
+    """
+    mirror = np.asarray((dataset_meta or {}).get('flip_indices', ()), dtype=int)
+    one = np.flatnonzero(np.arange(len(mirror)) < mirror)
+    return one, mirror[one]

@@ -9,6 +9,10 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 from mmpose.utils.tensor_utils import to_numpy
 
+from mmpose_pretext.evaluation.relative_depth_accuracy import (
+    in_order,
+    left_right_pairs,
+)
 from mmpose_pretext.registry import METRICS
 
 _MM = dict(mm=1.0, m=1000.0)
@@ -185,8 +189,11 @@ class RootAlignedPose3D(BaseMetric):
                 parts = joint_errors(moved[..., axes], true[..., axes], self.root_index)
                 places[f'{name}_error_true_root_depth'] = float(parts[visible].mean())
         metrics = self._summary(errors, visible) | places
-        mirror = (self.dataset_meta or {}).get('flip_indices', ())
-        right = left_right_order(predicted, true, visible, mirror)
+        right, _ = in_order(
+            predicted[..., 2],
+            np.where(visible, true[..., 2], np.nan),
+            *left_right_pairs(self.dataset_meta),
+        )
         if right.size:
             metrics['left_right_order'] = float(right.mean())
         groups = {}
@@ -231,30 +238,6 @@ def joint_errors(predicted: np.ndarray, true: np.ndarray, root: int) -> np.ndarr
     """
     gaps = predicted - true
     return np.linalg.norm(gaps - gaps[:, root, None], axis=2)
-
-
-def left_right_order(
-    predicted: np.ndarray,
-    true: np.ndarray,
-    visible: np.ndarray,
-    flip_indices: Sequence[int],
-) -> np.ndarray:
-    """Tell of which left and right keypoints the order in depth is predicted right.
-
-    Args:
-        predicted: Shape (N, K, 3), in camera space.
-        true: Shape (N, K, 3).
-        visible: Boolean, of shape (N, K).
-        flip_indices: K indices, of the same keypoint of the other side, or of itself.
-
-    Returns:
-        Boolean, of shape (M,): the pairs that are both visible, and not equally deep.
-    """
-    mirror = np.asarray(flip_indices, dtype=int)
-    one = np.flatnonzero(np.arange(len(mirror)) < mirror)
-    gaps, true_gaps = (p[:, one, 2] - p[:, mirror[one], 2] for p in (predicted, true))
-    counts = visible[:, one] & visible[:, mirror[one]] & (true_gaps != 0)
-    return (np.sign(gaps) == np.sign(true_gaps))[counts]
 
 
 def move_in_depth(poses: np.ndarray, behind: np.ndarray) -> np.ndarray:

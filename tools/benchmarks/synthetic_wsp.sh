@@ -56,7 +56,7 @@ case $person_depth in
   mean) depth=-mean ;;
   *) echo "synthetic_wsp.sh: PERSON_DEPTH is $person_depth; nearest or mean" >&2 && exit 2 ;;
 esac
-rotated=${ROTATE:+-rotated-$ROTATE}${ZOOM:+-zoom-${ZOOM/,/-}}
+view=${ROTATE:+-rotated-$ROTATE}${ZOOM:+-zoom-${ZOOM/,/-}}
 if [ -n "${GREY:-}" ] && [ "$purpose" != report ]; then
   echo "synthetic_wsp.sh: GREY looks at the test set, so not with PURPOSE=$purpose" >&2
   exit 2
@@ -83,9 +83,9 @@ case $step in
     [ $# -gt 0 ] || set -- wsp ground heatmap shuffled
     for method; do
       for seed in ${SEEDS:-0 1 2}; do
-        study=$work/pretraining$suffix$rotated$depth/$method-$seed
-        config=$wsp/benchmarks/wsp-${method}_$tail options=
-        table=pretraining$look$suffix$rotated$depth
+        study=$work/pretraining$suffix$view$depth/$method-$seed
+        config=$wsp/benchmarks/wsp-${method%-[0-9]*}_$tail options=
+        table=pretraining$look$suffix$view$depth
         case $method in
           wsp* | ground | limbs*) config=$wsp/wsp_$tail ;;&
           coordinates*) config=$wsp/wsp-coordinates_$tail ;;&
@@ -98,15 +98,10 @@ case $step in
             options+=' +model.head.limb_loss.type=mmpose_pretext.RelativeDepthLoss'
             options+=" +model.head.limb_loss.loss_weight=$weight"
             ;;
-          wsp-[0-9]*) options=model.head.depth_loss.loss_weight=${method#wsp-} ;;
-          shuffled-[0-9]*)
-            options="model.head.depth_loss.loss_weight=${method#shuffled-}"
-            options+=" train_dataloader.dataset.shuffle_relations=$seed"
-            config=$wsp/benchmarks/wsp-shuffled_$tail
-            ;;
+          wsp-[0-9]* | shuffled-[0-9]*) options=model.head.depth_loss.loss_weight=${method#*-} ;;&
           # another shuffle, or the spread over seeds would not have it
           coordinates-shuffled) options=+train_dataloader.dataset.shuffle_relations=$seed ;;
-          shuffled) options=train_dataloader.dataset.shuffle_relations=$seed ;;
+          shuffled*) options+=" train_dataloader.dataset.shuffle_relations=$seed" ;;
         esac
         options+=" +model.head.person_depth=$person_depth"
         options+="${ROTATE:+ train_dataloader.dataset.pipeline.1.rotate_factor=$ROTATE}"
@@ -139,15 +134,15 @@ case $step in
             ;;
           hsjp) weights=hsjp=$HSJP ;;
           *)
-            weights=$init=$work/pretraining$rotated$depth/$init-$seed/runs/scratch_100pct_seed$seed/backbone.pth
+            weights=$init=$work/pretraining$view$depth/$init-$seed/runs/scratch_100pct_seed$seed/backbone.pth
             weights="$weights --with-deconv $init"
             ;;
         esac
         # shellcheck disable=SC2086
         benchmark "$wsp/benchmarks/integral-pose3d_res18_scratch_1xb8-6e_synthetic-128x128.py" \
-          "$work/poses$rotated$depth" "${ITERATIONS:-1600}" "" --init $weights \
+          "$work/poses$view$depth" "${ITERATIONS:-1600}" "" --init $weights \
           --fractions ${FRACTIONS:-0.01 0.05 0.25 1} --seeds "$seed"
-        publish "$work/poses$rotated$depth" "poses$look$rotated$depth"
+        publish "$work/poses$view$depth" "poses$look$view$depth"
       done
     done
     ;;
