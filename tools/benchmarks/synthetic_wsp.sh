@@ -10,11 +10,12 @@
 # which is that with shuffled labels, wsp-WEIGHT and shuffled-WEIGHT, which have that
 # weight of the loss of depth (wsp-0.1), and limbs and limbs-true, which are wsp-0.1 with
 # labels of limbs, of train_limbs.json or train_limbs-true.json, too, of a weight of 0.1
-# (limbs-WEIGHT and limbs-true-WEIGHT: of that). Inits: these, with their
-# deconvolutions, scratch, and hsjp with HSJP=BACKBONE.pth. Default: wsp, ground (not for
-# poses), heatmap, shuffled, scratch, and hsjp if it is given. In the environment: SEEDS
-# (0 1 2), ITERATIONS (1000 of pretraining, 1600 of poses), EQUAL_COMPUTE (2000:
-# iterations of poses that see as many images as a pretraining, on top for
+# (limbs-WEIGHT and limbs-true-WEIGHT: of that), and hsjp, jigsaw puzzles of as many crops
+# of the same people. Inits: these, with their deconvolutions, scratch, and hsjp, with
+# HSJP=BACKBONE.pth from there instead. Default: wsp, ground (not for poses), heatmap,
+# shuffled, hsjp, scratch (poses only). In the environment: SEEDS (0 1 2), ITERATIONS (1000
+# of pretraining, twice as many of half the batch for hsjp; 1600 of poses), EQUAL_COMPUTE
+# (2000: iterations of poses that see as many images as a pretraining, on top for
 # scratch-equal-compute, which comes with scratch; empty for none), FRACTIONS (0.01 0.05
 # 0.25 1), JOBS (1), PURPOSE (report; choose evaluates on the val set and copies nothing),
 # OPTIONS (more --cfg-options, as in configs/wsp/README.md), PERSON_DEPTH (nearest; mean
@@ -26,7 +27,8 @@
 # its own), GREY (anything: pretrained networks are judged once more with every image a
 # uniform grey, as rows of their own; not for choose), and LOOK (dressed; painted is a
 # study of its own, on the painted people of data/synthetic_painted_crowd, without flips,
-# since their left and right differ in colour).
+# since their left and right differ in colour). SIZE, ROTATE, ZOOM, PERSON_DEPTH and GREY
+# are not for hsjp, which sees crops of people and knows no depth.
 set -euo pipefail
 step=$1
 shift
@@ -80,12 +82,14 @@ publish() { # STUDY NAME
 
 case $step in
   pretraining)
-    [ $# -gt 0 ] || set -- wsp ground heatmap shuffled
+    crops=hsjp
+    [ -z "$suffix$view$depth${GREY:-}" ] || crops=
+    [ $# -gt 0 ] || set -- wsp ground heatmap shuffled $crops
     for method; do
       for seed in ${SEEDS:-0 1 2}; do
         study=$work/pretraining$suffix$view$depth/$method-$seed
         config=$wsp/benchmarks/wsp-${method%-[0-9]*}_$tail options=
-        table=pretraining$look$suffix$view$depth
+        iterations=${ITERATIONS:-1000} table=pretraining$look$suffix$view$depth/2_$method
         case $method in
           wsp* | ground | limbs*) config=$wsp/wsp_$tail ;;&
           coordinates*) config=$wsp/wsp-coordinates_$tail ;;&
@@ -107,15 +111,23 @@ case $step in
         options+="${ROTATE:+ train_dataloader.dataset.pipeline.1.rotate_factor=$ROTATE}"
         options+="${ZOOM:+ train_dataloader.dataset.pipeline.1.scale_factor=($ZOOM)}"
         options+="${ZOOM:+ train_dataloader.dataset.pipeline.1.shift_factor=0.25}"
-        benchmark "$config" "$study" "${ITERATIONS:-1000}" "$options" --init scratch \
+        if [ "$method" = hsjp ]; then
+          if [ -z "$crops" ]; then
+            echo 'synthetic_wsp.sh: SIZE, ROTATE, ZOOM, PERSON_DEPTH, GREY are not for hsjp' >&2
+            exit 2
+          fi
+          config=$root/configs/hsjp/hsjp_res18_1xb8-2e_synthetic-128x128.py options=
+          iterations=$((2 * iterations)) table=pretraining$look-hsjp/1_hsjp
+        fi
+        benchmark "$config" "$study" "$iterations" "$options" --init scratch \
           --fractions 1 --seeds "$seed" --keep-checkpoints
-        publish "$study" "$table/2_$method"
+        publish "$study" "$table"
         name=scratch_100pct_seed$seed
         run=$study/runs/$name
         last=$run/$(basename "$(cat "$run/last_checkpoint")")
         [ -e "$run/backbone.pth" ] || python "$root/tools/model_converters/extract_backbone.py" \
           "$last" "$run/backbone.pth" --with-deconv
-        grey=$wsp/results/$table/2_${method}_grey-images/$name.json
+        grey=$wsp/results/${table}_grey-images/$name.json
         # anew each time, or the row might be of another network than the one it is beside
         [ -z "${GREY:-}" ] ||
           python "$root/tools/benchmarks/evaluate.py" "$study/configs/$name.py" "$last" \
@@ -124,7 +136,7 @@ case $step in
     done
     ;;
   poses)
-    [ $# -gt 0 ] || set -- scratch wsp heatmap shuffled ${HSJP:+hsjp}
+    [ $# -gt 0 ] || set -- scratch wsp heatmap shuffled hsjp
     for seed in ${SEEDS:-0 1 2}; do
       for init; do
         case $init in
@@ -132,11 +144,13 @@ case $step in
             extra=${EQUAL_COMPUTE-2000}
             weights="scratch${extra:+ --equal-compute $extra}"
             ;;
-          hsjp) weights=hsjp=$HSJP ;;
           *)
-            weights=$init=$work/pretraining$view$depth/$init-$seed/runs/scratch_100pct_seed$seed/backbone.pth
+            folder=pretraining$view$depth
+            [ "$init" != hsjp ] || folder=pretraining # it has neither
+            weights=$init=$work/$folder/$init-$seed/runs/scratch_100pct_seed$seed/backbone.pth
             weights="$weights --with-deconv $init"
-            ;;
+            ;;&
+          hsjp) [ -z "${HSJP:-}" ] || weights=hsjp=$HSJP ;;
         esac
         # shellcheck disable=SC2086
         benchmark "$wsp/benchmarks/integral-pose3d_res18_scratch_1xb8-6e_synthetic-128x128.py" \
