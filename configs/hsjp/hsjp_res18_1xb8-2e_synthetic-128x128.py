@@ -1,4 +1,4 @@
-# HSJP pretraining on crops of the synthetic people of WSP's study (configs/wsp/README.md
+# HSJP pretraining on crops of the synthetic people of WSP's study (configs/wsp/STUDY.md
 # has the commands that make them), as one of its controls.
 _base_ = ['./hsjp_res18_1xb8-8e_lspet-fit-128x96.py']
 

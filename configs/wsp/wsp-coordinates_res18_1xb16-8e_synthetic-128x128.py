@@ -1,7 +1,7 @@
 # For people on one ground, from labels of the ground alone: whoever stands lower in the
 # image is nearer. So it is not rotated, and the map of depth sees where a pixel lies, and
 # is learned at ten times the rate. With people ranked by their nearest keypoint this is
-# the rule of the lowest keypoint in disguise: README.md.
+# the rule of the lowest keypoint in disguise: STUDY.md.
 _base_ = ['./wsp_res18_1xb16-8e_synthetic-128x128.py']
 
 # optimizer

@@ -1,5 +1,5 @@
 # WSP pretraining of ResNet-18 on synthetic people in poses of motion capture, small
-# enough for a CPU (README.md has the commands that make the data).
+# enough for a CPU (STUDY.md has the commands that make the data).
 _base_ = ['./wsp_res50_8xb16-100e_mcpc-512x512.py']
 
 # runtime

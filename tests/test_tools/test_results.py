@@ -149,9 +149,7 @@ def test_unknown_metric_of_models(tool, models, capsys):
     assert "has the metric 'pkc'" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
-    'readme', [p.with_name('README.md') for p in sorted(ROOT.glob('configs/*/results'))]
-)
+@pytest.mark.parametrize('readme', sorted(ROOT.glob('configs/*/*.md')))
 def test_tables_of_the_documentation_are_those_of_the_results(tool, readme):
     assert readme.read_text() == tool.fill_tables(readme)
     for block in tool.STUDY_BLOCK.finditer(readme.read_text()):

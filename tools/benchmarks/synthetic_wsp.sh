@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The study of WSP on synthetic people: pretrains by depth order and by its controls,
 # fine-tunes poses in 3D from them, and copies the results to configs/wsp/results. Run it
-# in the root of the repository, with data/synthetic_crowd as configs/wsp/README.md says;
+# in the root of the repository, with data/synthetic_crowd as configs/wsp/STUDY.md says;
 # it goes on where it stopped.
 #   bash tools/benchmarks/synthetic_wsp.sh pretraining [METHOD ...]
 #   bash tools/benchmarks/synthetic_wsp.sh poses [INIT ...]
@@ -18,7 +18,7 @@
 # (2000: iterations of poses that see as many images as a pretraining, on top for
 # scratch-equal-compute, which comes with scratch; empty for none), FRACTIONS (0.01 0.05
 # 0.25 1), JOBS (1), PURPOSE (report; choose evaluates on the val set and copies nothing),
-# OPTIONS (more --cfg-options, as in configs/wsp/README.md), PERSON_DEPTH (nearest; mean
+# OPTIONS (more --cfg-options, as in configs/wsp/STUDY.md), PERSON_DEPTH (nearest; mean
 # is a study of its own), SIZE (128; 256 pretrains with images of 256x256, four times the
 # arithmetic, as a study of its own, from which no poses are fine-tuned), ROTATE (degrees
 # up to which pretraining rotates images, instead of the config's; each is a study of its

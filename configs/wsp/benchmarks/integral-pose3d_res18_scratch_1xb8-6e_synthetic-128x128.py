@@ -1,9 +1,9 @@
 # Integral pose regression with ResNet-18 on synthetic people, from random weights, small
-# enough for a CPU (README.md has the commands that make the data).
+# enough for a CPU (STUDY.md has the commands that make the data).
 _base_ = ['./integral-pose3d_res50_scratch_8xb32-25e_h36m-256x256.py']
 
 # runtime; short runs are short of steps, and a last layer that begins with even
-# probabilities has to make peaks of them in these (README.md)
+# probabilities has to make peaks of them in these (STUDY.md)
 train_cfg = dict(max_epochs=6, val_interval=1)
 optim_wrapper = dict(
     optimizer=dict(lr=5e-4, fused=True),

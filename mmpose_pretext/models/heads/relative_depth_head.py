@@ -43,13 +43,13 @@ class RelativeDepthHead(HeatmapHead):
             Networks and the CoordConv Solution*, 2018, arXiv 1807.03247. On flat
             ground, whoever stands lower in the image is nearer. Without this the
             network has to find out how low that is, from the zeros that pad its
-            inputs (and it does: ``configs/wsp/README.md``).
+            inputs (and it does: ``configs/wsp/STUDY.md``).
         pairs_of: What the loss ranks: ``'person'``, the depth of each one; or
             ``'keypoint'``, the keypoints of the same name that are visible in both
             people of a pair.
         person_depth: What the depth of a person is, where it is ranked and predicted:
             that of the ``'nearest'`` visible keypoint, or the ``'mean'`` over them. The
-            nearest orders more people (``configs/wsp/README.md``).
+            nearest orders more people (``configs/wsp/STUDY.md``).
         depth_loss: Config of a loss such as :class:`mmpose_pretext.RelativeDepthLoss`.
             Its ``loss_weight`` balances it with the heatmaps; 0 trains heatmaps only.
         limb_loss: Config of such a loss, which ranks a person's left and right elbow,
