@@ -149,7 +149,10 @@ def test_unknown_metric_of_models(tool, models, capsys):
     assert "has the metric 'pkc'" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize('readme', sorted(ROOT.glob('configs/*/*.md')))
+@pytest.mark.parametrize(
+    'readme',
+    [p for p in sorted(ROOT.glob('configs/*/*.md')) if '<!-- end of' in p.read_text()],
+)
 def test_tables_of_the_documentation_are_those_of_the_results(tool, readme):
     assert readme.read_text() == tool.fill_tables(readme)
     for block in tool.STUDY_BLOCK.finditer(readme.read_text()):

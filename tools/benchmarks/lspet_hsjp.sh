@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The study of HSJP on LSPET: pretrains on the fit set, fine-tunes on a part of its labels,
 # and copies the results to configs/hsjp/results. Run it in a folder with data/lspet as
-# configs/hsjp/README.md says; it goes on where it stopped.
+# configs/hsjp/STUDY.md says; it goes on where it stopped.
 #   bash tools/benchmarks/lspet_hsjp.sh choose [VARIANT ...]
 #   bash tools/benchmarks/lspet_hsjp.sh report [INIT ...]
 # choose: variants of the pretraining, all of EPOCHS (3) epochs, fine-tuned on 5 % of the

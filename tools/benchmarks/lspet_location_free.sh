@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The study of Location-Free on LSPET: trains the models of the tables in
-# configs/location_free/README.md and copies their results there. Run it in the root of
-# the repository, with data/lspet and an HSJP backbone as configs/hsjp/README.md says; it
+# configs/location_free/STUDY.md and copies their results there. Run it in the root of
+# the repository, with data/lspet and an HSJP backbone as configs/hsjp/STUDY.md says; it
 # goes on where it stopped.
 #   bash tools/benchmarks/lspet_location_free.sh BACKBONE.pth TABLE [ROW ...]
 # Tables: ablation, budget, locations. Rows: names as below (default: all).
@@ -82,7 +82,7 @@ same() { # NAME ROW OF THE ABLATION, whose runs are of the same recipe
   ln -sfn "../$folder" "$configs/results/$results/$1"
 }
 
-# of the poolings of activation maps, the one that the select set was for (README.md)
+# of the poolings of activation maps, the one that the select set was for (STUDY.md)
 topk=model.head.cam.pooling=topk
 mass=model.head.cam.pooling=mass
 joint="$mass +model.head.window_loss.type=mmpose_pretext.JointWindowLoss"
