@@ -106,19 +106,19 @@ case $step in
           # another shuffle, or the spread over seeds would not have it
           coordinates-shuffled) options=+train_dataloader.dataset.shuffle_relations=$seed ;;
           shuffled*) options+=" train_dataloader.dataset.shuffle_relations=$seed" ;;
+          hsjp)
+            if [ -z "$crops" ]; then
+              echo 'synthetic_wsp.sh: SIZE, ROTATE, ZOOM, PERSON_DEPTH, GREY are not for hsjp' >&2
+              exit 2
+            fi
+            config=$root/configs/hsjp/hsjp_res18_1xb8-2e_synthetic-128x128.py
+            iterations=$((2 * iterations)) table=pretraining$look-hsjp/1_hsjp
+            ;;
         esac
-        options+=" +model.head.person_depth=$person_depth"
+        [ "$method" = hsjp ] || options+=" +model.head.person_depth=$person_depth"
         options+="${ROTATE:+ train_dataloader.dataset.pipeline.1.rotate_factor=$ROTATE}"
         options+="${ZOOM:+ train_dataloader.dataset.pipeline.1.scale_factor=($ZOOM)}"
         options+="${ZOOM:+ train_dataloader.dataset.pipeline.1.shift_factor=0.25}"
-        if [ "$method" = hsjp ]; then
-          if [ -z "$crops" ]; then
-            echo 'synthetic_wsp.sh: SIZE, ROTATE, ZOOM, PERSON_DEPTH, GREY are not for hsjp' >&2
-            exit 2
-          fi
-          config=$root/configs/hsjp/hsjp_res18_1xb8-2e_synthetic-128x128.py options=
-          iterations=$((2 * iterations)) table=pretraining$look-hsjp/1_hsjp
-        fi
         benchmark "$config" "$study" "$iterations" "$options" --init scratch \
           --fractions 1 --seeds "$seed" --keep-checkpoints
         publish "$study" "$table"
