@@ -5,6 +5,9 @@
 # it goes on where it stopped.
 #   bash tools/benchmarks/synthetic_wsp.sh pretraining [METHOD ...]
 #   bash tools/benchmarks/synthetic_wsp.sh poses [INIT ...]
+#   bash tools/benchmarks/synthetic_wsp.sh probe [INIT ...]
+# The last asks what pretrained networks tell of depth before any fine-tuning
+# (depth_probe.py).
 # Methods: wsp, heatmap, shuffled, ground, which is wsp with the labels of
 # train_ground.json, coordinates (the config wsp-coordinates_*), coordinates-shuffled,
 # which is that with shuffled labels, wsp-WEIGHT and shuffled-WEIGHT, which have that
@@ -80,6 +83,18 @@ publish() { # STUDY NAME
   cp "$1"/results/*.json "$wsp/results/$2"
 }
 
+trained() { # METHOD SEED: the folder of its pretraining
+  local folder=pretraining$view$depth
+  [ "$1" != hsjp ] || folder=pretraining # it has neither
+  echo "$work/$folder/$1-$2/runs/scratch_100pct_seed$2"
+}
+
+last_checkpoint() { # FOLDER
+  echo "$1/$(basename "$(cat "$1/last_checkpoint")")"
+}
+
+poses=$wsp/benchmarks/integral-pose3d_res18_scratch_1xb8-6e_synthetic-128x128.py
+
 case $step in
   pretraining)
     crops=hsjp
@@ -124,7 +139,7 @@ case $step in
         publish "$study" "$table"
         name=scratch_100pct_seed$seed
         run=$study/runs/$name
-        last=$run/$(basename "$(cat "$run/last_checkpoint")")
+        last=$(last_checkpoint "$run")
         [ -e "$run/backbone.pth" ] || python "$root/tools/model_converters/extract_backbone.py" \
           "$last" "$run/backbone.pth" --with-deconv
         grey=$wsp/results/${table}_grey-images/$name.json
@@ -145,23 +160,39 @@ case $step in
             weights="scratch${extra:+ --equal-compute $extra}"
             ;;
           *)
-            folder=pretraining$view$depth
-            [ "$init" != hsjp ] || folder=pretraining # it has neither
-            weights=$init=$work/$folder/$init-$seed/runs/scratch_100pct_seed$seed/backbone.pth
-            weights="$weights --with-deconv $init"
+            weights="$init=$(trained "$init" "$seed")/backbone.pth --with-deconv $init"
             ;;&
           hsjp) [ -z "${HSJP:-}" ] || weights=hsjp=$HSJP ;;
         esac
         # shellcheck disable=SC2086
-        benchmark "$wsp/benchmarks/integral-pose3d_res18_scratch_1xb8-6e_synthetic-128x128.py" \
-          "$work/poses$view$depth" "${ITERATIONS:-1600}" "" --init $weights \
+        benchmark "$poses" "$work/poses$view$depth" "${ITERATIONS:-1600}" "" --init $weights \
           --fractions ${FRACTIONS:-0.01 0.05 0.25 1} --seeds "$seed"
         publish "$work/poses$view$depth" "poses$look$view$depth"
       done
     done
     ;;
+  probe)
+    if [ "$purpose" != report ] || [ -n "$suffix" ]; then
+      echo 'synthetic_wsp.sh: PURPOSE and SIZE are not for probe' >&2
+      exit 2
+    fi
+    [ $# -gt 0 ] || set -- scratch wsp heatmap shuffled hsjp
+    for seed in ${SEEDS:-0 1 2}; do
+      for init; do
+        weights= number=1
+        if [ "$init" != scratch ]; then
+          weights="--checkpoint $(last_checkpoint "$(trained "$init" "$seed")")" number=2
+        fi
+        # shellcheck disable=SC2086
+        python "$root/tools/benchmarks/depth_probe.py" "$poses" $weights --seed "$seed" \
+          --fractions ${FRACTIONS:-0.01 0.05} --force \
+          --out "$wsp/results/probe$look$view$depth/${number}_$init/$seed.json" \
+          --cfg-options $common
+      done
+    done
+    ;;
   *)
-    echo "synthetic_wsp.sh: unknown step $step; pretraining or poses" >&2
+    echo "synthetic_wsp.sh: unknown step $step; pretraining, poses or probe" >&2
     exit 2
     ;;
 esac
