@@ -635,6 +635,14 @@ def test_seeds_of_a_row_share_their_start(tool, folder, capsys):
     error = capsys.readouterr().err
     assert 'the run hsjp_100pct_seed1 has the weights ' in error
     planned(tool, *options, '--seeds', '1', '--init', 'scratch')
+    # unless it is said that each seed has its own
+    os.rename('pre.pth', 'pre-1.pth')
+    own = '--seeds', '1', '--init', 'hsjp=pre-{seed}.pth'
+    (cell, cfg), *_ = planned(tool, *options, *own).items()
+    assert cell.init.checkpoint == 'pre-1.pth'
+    assert cfg.model.backbone.init_cfg.checkpoint == os.path.abspath('pre-1.pth')
+    assert tool.main(arguments(*options, *own, '--seeds', '1', '2')) == 2
+    assert 'there is no file pre-2.pth' in capsys.readouterr().err
 
 
 def test_does_not_report_where_it_chose(tool, folder, capsys):
@@ -794,6 +802,13 @@ def test_report_refusals(tool, tmp_path, capsys):
         run = result('x', 0.1, number, 0.5, checkpoint=start | dict(deconv=deconv))
         (tmp_path / f'9{number}.json').write_text(json.dumps(run))
     assert 'has the weights aaaaaaaaaaaa, deconv=True, but' in main()
+    run['info']['checkpoint']['per_seed'] = True
+    (tmp_path / f'9{number}.json').write_text(json.dumps(run))
+    assert tool.main(['report', str(tmp_path)]) == 0
+    other = result('x', 0.2, number, 0.5, checkpoint=start | dict(sha256='b' * 64))
+    (tmp_path / '92.json').write_text(json.dumps(other))
+    assert 'has the weights bbbbbbbbbbbb, deconv=False, but' in main()
+    (tmp_path / '92.json').unlink()
     for number in range(2):
         (tmp_path / f'9{number}.json').unlink()
     (tmp_path / '9.json').write_text('{}')

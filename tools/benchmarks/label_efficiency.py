@@ -85,6 +85,7 @@ class Init:
         deconv: Whether the head's deconvolutions are taken from it as well.
         extra: Iterations, or epochs, beyond those of the others.
         sha256: Hash of the checkpoint.
+        per_seed: Whether each seed has a checkpoint of its own.
     """
 
     name: str
@@ -92,6 +93,7 @@ class Init:
     deconv: bool = False
     extra: int = 0
     sha256: str | None = None
+    per_seed: bool = False
 
 
 @dataclass(frozen=True)
@@ -111,9 +113,18 @@ class Cell:
 
 
 def parse_inits(
-    specs: Sequence[str], with_deconv: Sequence[str], equal_compute: Sequence[str] = ()
+    specs: Sequence[str],
+    with_deconv: Sequence[str],
+    equal_compute: Sequence[str] = (),
+    seed: int = 0,
 ) -> list[Init]:
     """Parse ``scratch`` and ``NAME=FILE``, and ``N`` and ``NAME=N`` of equal compute.
+
+    Args:
+        specs: Values of ``--init``.
+        with_deconv: Values of ``--with-deconv``.
+        equal_compute: Values of ``--equal-compute``.
+        seed: What ``{seed}`` in a file's name stands for.
 
     Raises:
         ValueError: If a specification is of another form, or a name is used twice.
@@ -136,10 +147,13 @@ def parse_inits(
                 f'--init {spec}: give scratch (random weights), or NAME=FILE with '
                 'the file of a pretrained backbone, as in hsjp=backbone.pth'
             )
+        per_seed = '{seed}' in checkpoint
+        checkpoint = checkpoint.replace('{seed}', str(seed))
         if checkpoint and not Path(checkpoint).is_file():
             raise FileNotFoundError(f'--init {spec}: there is no file {checkpoint}')
         digest = sha256(checkpoint) if checkpoint else None
-        inits.append(Init(name, checkpoint or None, name in with_deconv, sha256=digest))
+        deconv = name in with_deconv
+        inits.append(Init(name, checkpoint or None, deconv, 0, digest, per_seed))
     names = [init.name for init in inits]
     if len(set(names)) < len(names):
         raise ValueError(f'--init: each name may be used once, but got {names}')
@@ -446,6 +460,8 @@ def make_config(
             deconv=cell.init.deconv,
         )
     info['config_sha256'] = _hash(cfg, info)
+    if cell.init.per_seed:  # of the table, not of the run
+        info['checkpoint']['per_seed'] = True
     cfg.custom_hooks.append(
         dict(
             type='mmpose_pretext.RunResultHook',
@@ -708,7 +724,10 @@ def plan(args: argparse.Namespace) -> dict[Cell, Config]:
         ValueError: If an argument or a file is of no use.
         FileNotFoundError: If a file does not exist.
     """
-    inits = parse_inits(args.init, args.with_deconv, args.equal_compute)
+    inits = {
+        seed: parse_inits(args.init, args.with_deconv, args.equal_compute, seed)
+        for seed in sorted(set(args.seeds))
+    }
     for fraction in args.fractions:
         if not 0 < fraction <= 1:
             raise ValueError(f'--fractions must be in (0, 1], but got {fraction}')
@@ -749,10 +768,10 @@ def plan(args: argparse.Namespace) -> dict[Cell, Config]:
                 raise FileNotFoundError(f'{args.config}, {key}: {path} does not exist')
     cells = [
         Cell(init, mode, fraction, seed)
-        for seed in sorted(set(args.seeds))
+        for seed in inits
         for fraction in sorted(set(args.fractions))
         for mode in dict.fromkeys(args.modes)
-        for init in inits
+        for init in inits[seed]
     ]
     names = [cell.name for cell in cells]
     for name in names:
@@ -1063,7 +1082,9 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         nargs='+',
         required=True,
         metavar='NAME[=FILE]',
-        help='scratch, and names of pretrained backbones with their files',
+        help='scratch, and names of pretrained backbones with their files; {seed} in '
+        'FILE is the seed of the run, for a pretraining a seed, whose spread is then '
+        'that of both',
     )
     sub.add_argument(
         '--with-deconv',

@@ -299,11 +299,17 @@ def check_rows(runs: Iterable[tuple[str, dict, int, int]]) -> None:
 
     Raises:
         ValueError: If runs of a seed and fraction differ in length; if the seeds of an
-            initialization, mode and fraction start from different weights; or if an
-            equal compute is not of one number of further iterations.
+            initialization, mode and fraction start from different weights, unless one
+            of them says that each seed has its own (``per_seed``); or if an equal
+            compute is not of one number of further iterations.
     """
     runs = list(runs)
     firsts: dict[tuple, tuple] = {}
+    per_seed = {
+        info['init']
+        for _, info, _, _ in runs
+        if (info['checkpoint'] or {}).get('per_seed')
+    }
 
     def compare(key: tuple, value: object, name: str, what: str) -> None:
         first, other = firsts.setdefault(key, (value, name))
@@ -325,7 +331,8 @@ def check_rows(runs: Iterable[tuple[str, dict, int, int]]) -> None:
                 compare((init,), further, name, '{} iterations beyond the others')
         elif checkpoint := info['checkpoint']:
             start = f'{checkpoint["sha256"][:12]}, deconv={checkpoint["deconv"]}'
-            compare((init, mode, fraction, 'file'), start, name, 'the weights {}')
+            place = init, mode, seed if init in per_seed else fraction, 'file'
+            compare(place, start, name, 'the weights {}')
 
 
 def paired_interval(

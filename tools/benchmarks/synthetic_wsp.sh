@@ -160,7 +160,7 @@ case $step in
             weights="scratch${extra:+ --equal-compute $extra}"
             ;;
           *)
-            weights="$init=$(trained "$init" "$seed")/backbone.pth --with-deconv $init"
+            weights="$init=$(trained "$init" '{seed}')/backbone.pth --with-deconv $init"
             ;;&
           hsjp) [ -z "${HSJP:-}" ] || weights=hsjp=$HSJP ;;
         esac
