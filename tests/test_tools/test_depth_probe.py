@@ -23,6 +23,25 @@ def tool(load_tool):
 
 
 @pytest.fixture(scope='module')
+def people(load_tool, tmp_path_factory):
+    """Images of several people with labels, and a config of WSP."""
+    folder = tmp_path_factory.mktemp('order')
+    scene = SceneConfig((128, 128), (2, 4))
+    label = load_tool('dataset_converters/label_relative_depth.py')
+    for seed, split in enumerate(('train', 'test')):
+        annotations = make_dataset(folder, 4, scene, split=split, seed=seed)
+        assert label.main([str(annotations), str(folder / f'{split}.json')]) == 0
+    cfg = Config.fromfile(PRETRAINING)
+    for loader in (cfg.train_dataloader, cfg.test_dataloader):
+        loader.update(batch_size=3, num_workers=0, persistent_workers=False)
+        loader.dataset.data_root = str(folder)
+    cfg.train_dataloader.dataset.ann_file = 'train.json'
+    cfg.test_dataloader.dataset.ann_file = 'test.json'
+    cfg.dump(folder / 'wsp.py')
+    return folder
+
+
+@pytest.fixture(scope='module')
 def data(tmp_path_factory):
     """Ten training images of a person each, six test images, and a config."""
     folder = tmp_path_factory.mktemp('depth_probe')
@@ -50,8 +69,8 @@ def save_pretraining(path, **head):
     return str(path)
 
 
-def probe(tool, data, out, *options):
-    assert tool.main([str(data / 'pose3d.py'), '--out', str(out), *options]) == 0
+def probe(tool, config, out, *options):
+    assert tool.main([str(config), '--out', str(out), *options]) == 0
     return json.loads(out.read_text())
 
 
@@ -127,7 +146,7 @@ def test_writes_a_result(tool, load_tool, data, tmp_path):
     checkpoint = save_pretraining(tmp_path / 'wsp.pth')
     out = tmp_path / 'probes' / '1_wsp' / '0.json'
     options = ['--checkpoint', checkpoint, '--fractions', '0.5', '1']
-    result = probe(tool, data, out, *options)
+    result = probe(tool, data / 'pose3d.py', out, *options)
     assert result['checkpoint']['file'] == 'wsp.pth'
     metrics = result['metrics']
     assert set(metrics) == {
@@ -153,7 +172,12 @@ def test_writes_a_result(tool, load_tool, data, tmp_path):
 
 def test_random_weights_have_no_branch(tool, data, tmp_path):
     first, again, other = (
-        probe(tool, data, tmp_path / f'{i}.json', '--seed', seed, '--fractions', '1')
+        probe(
+            tool,
+            data / 'pose3d.py',
+            tmp_path / f'{i}.json',
+            *('--seed', seed, '--fractions', '1'),
+        )
         for i, seed in enumerate('112')
     )
     assert not any('branch' in name for name in first['metrics'])
@@ -161,6 +185,61 @@ def test_random_weights_have_no_branch(tool, data, tmp_path):
     for name, same in (('constant', True), ('features', False)):
         one, two = (r['metrics'][f'100pct/z/{name}'] for r in (first, other))
         assert (one == two) == same
+
+
+def test_order_in_metres(tool, people, tmp_path):
+    """A map of depth that is the same everywhere leaves the focal length."""
+    checkpoint = save_pretraining(tmp_path / 'wsp.pth')
+    options = ['--checkpoint', checkpoint, '--fractions', '1']
+    result = probe(tool, people / 'wsp.py', tmp_path / 'metres.json', *options)
+    metrics = result['metrics']
+    rows = {}
+    for split in ('train', 'test'):
+        content = json.loads((people / f'{split}.json').read_text())
+        focal = {image['id']: image['camera']['fy'] for image in content['images']}
+        rows[split] = np.array(
+            [
+                (np.log(focal[p['image_id']]), np.log(p['scale']), p['depth'])
+                for p in content['annotations']
+                if p['num_keypoints'] and p['scale']
+            ]
+        )
+    train, test = rows['train'], rows['test']
+    assert result['info']['people'] == {'100pct': len(train)}
+    assert result['info']['people_test'] == len(test)
+
+    def error(predicted):
+        return pytest.approx(1000 * np.abs(predicted - test[:, 2]).mean(), rel=1e-4)
+
+    assert metrics['100pct/depth/constant'] == error(np.median(train[:, 2]))
+    focal = np.polyfit(train[:, 0], np.log(train[:, 2]), 1)
+    assert metrics['100pct/depth/branch'] == error(
+        np.exp(np.polyval(focal, test[:, 0]))
+    )
+    shift = np.mean(np.log(train[:, 2]) - train[:, 0] + train[:, 1])
+    rule = np.exp(test[:, 0] - test[:, 1] + shift)
+    assert metrics['100pct/depth/scale'] == error(rule)
+
+
+def test_order_errors(tool):
+    """Depths that a predictor fits are told without an error."""
+    rng = np.random.default_rng(0)
+    sets = []
+    for size in (20, 10):
+        names = ('branch', 'focal', 'scale')
+        sets.append({name: rng.normal(size=size) for name in names})
+    for exact, weights in (
+        ('branch', (2, 0.5, 0)),
+        ('scale', (0, 1, -1)),
+        ('scale+branch', (0.5, 1, -0.5)),
+    ):
+        for people in sets:
+            values = people['branch'], people['focal'], people['scale']
+            people['depth'] = np.exp(8 + np.dot(weights, values))
+        errors = tool.order_errors(*sets)
+        exact_ones = {'depth/scale+branch', f'depth/{exact}'}
+        for name, value in errors.items():
+            assert (value < 1e-6) == (name in exact_ones), name
 
 
 def refused(tool, data, tmp_path, capsys, *options, config='pose3d.py'):
@@ -181,14 +260,48 @@ def test_bad_input(tool, data, tmp_path, capsys):
     assert 'has (17, 64, 1, 1)' in error
 
     cfg = Config.fromfile(data / 'pose3d.py')
-    cfg.model = Config.fromfile(PRETRAINING).model
-    cfg.dump(data / 'wsp.py')
-    error = refused(tool, data, tmp_path, capsys, config='wsp.py')
-    assert 'must be an IntegralPose3DHead, but is a RelativeDepthHead' in error
+    cfg.model.type = 'TopdownPoseEstimator'
+    cfg.model.head = dict(
+        type='HeatmapHead',
+        in_channels=256,
+        out_channels=17,
+        decoder=dict(
+            type='MSRAHeatmap', input_size=(64, 64), heatmap_size=(16, 16), sigma=1
+        ),
+    )
+    cfg.dump(data / 'heatmaps.py')
+    error = refused(tool, data, tmp_path, capsys, config='heatmaps.py')
+    assert 'must be an IntegralPose3DHead or a RelativeDepthHead, but is a He' in error
 
     near = ['+model.head.decoder.depth_range=1']
     error = refused(tool, data, tmp_path, capsys, '--cfg-options', *near)
     assert 'person_keypoints_val.json has no person whose root' in error
+
+
+def test_bad_input_for_the_order(tool, people, tmp_path, capsys):
+    error = refused(tool, people, tmp_path, capsys, config='wsp.py')
+    assert 'needs --checkpoint' in error
+    checkpoint = save_pretraining(tmp_path / 'own.pth', depth_per_keypoint=True)
+    own = '--checkpoint', checkpoint
+    error = refused(tool, people, tmp_path, capsys, *own, config='wsp.py')
+    assert 'own.pth: too few tensors fit' in error
+    assert 'head.depth_layer.weight: (17, 64, 1, 1) in the file' in error
+
+    fitting = '--checkpoint', save_pretraining(tmp_path / 'wsp.pth')
+    for key, expected in (
+        ('scale', 'nobody has a visible keypoint, a scale and a depth'),
+        ('camera', 'has no camera'),
+    ):
+        content = json.loads((people / 'test.json').read_text())
+        for item in content['images'] + content['annotations']:
+            item.pop(key, None)
+        (people / f'no_{key}.json').write_text(json.dumps(content))
+        without = '--cfg-options', f'test_dataloader.dataset.ann_file=no_{key}.json'
+        error = refused(
+            tool, people, tmp_path, capsys, *fitting, *without, config='wsp.py'
+        )
+        assert f'no_{key}.json' in error
+        assert expected in error
 
 
 def test_nothing_is_overwritten(tool, data, tmp_path, capsys):

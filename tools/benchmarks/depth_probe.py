@@ -1,35 +1,58 @@
 #!/usr/bin/env python
-r"""How much of a person's depth a network can tell before it learns any.
+r"""How much of depth a network can tell before it learns any.
 
 What fine-tuning may find in pretrained features, without its noise: the network is
-frozen, a ridge regression from the people of a fraction of the training images predicts
-depths of those of the test images, and the mean absolute errors are compared:
+frozen, a regression from the people of a fraction of the training images predicts
+depths of those of the test images, and the mean absolute errors are compared.
+
+CONFIG is a config by its path or its name in this package; its train_dataloader and
+test_dataloader give the people, with the pipeline of the latter. What is asked depends
+on its head.
+
+mmpose_pretext.IntegralPose3DHead: how much of a person's pose in depth. Predicted are
+z, the depth of a keypoint behind the root in mm (0 of the root itself), and log_root,
+the logarithm of the root's depth, as the codec encodes it: 0.01 is 1 % of the depth.
 
 - constant: always the mean over the training people;
-- features: from the mean over places of the backbone's last feature map;
-- branch: from the map of depth of a network pretrained by WSP (`head.depth_layer`),
-  read at the person's true keypoints;
+- features: by ridge regression from the mean over places of the backbone's last feature
+  map;
+- branch: likewise from the map of depth of a network pretrained by WSP
+  (`head.depth_layer`), read at the person's true keypoints;
 - features+branch: from both. What this has less than features, the branch adds.
 
-Each predicts z, the depth of a keypoint behind the root in mm (0 of the root itself),
-and log_root, the logarithm of the root's depth, as the codec encodes it: 0.01 is 1 % of
-the depth. Only people whose keypoints all have a depth count.
+The checkpoint is what a pretraining wrote, with its deconvolutions; without one the
+network has random weights. The strength of the ridge, and how much the branch counts
+beside the features, have the least leave-one-out error on the training people. Only
+people whose keypoints all have a depth count.
 
-CONFIG is a config of mmpose_pretext.IntegralPose3DHead, by its path or its name in this
-package; its train_dataloader and test_dataloader give the people, with the pipeline of
-the latter. The checkpoint is what a pretraining wrote, with its deconvolutions; without
-one the network has random weights. The strength of the ridge, and how much the branch
-counts beside the features, have the least leave-one-out error on the training people.
+mmpose_pretext.RelativeDepthHead: whether its map of depth, which has neither unit nor
+origin, gives metres. Predicted is depth, that of the root in mm, by least squares of
+its logarithm.
+
+- constant: always the median of the training people;
+- branch: log Z = a d + b log f + c, with the map's depth d of a person and the focal
+  length f in pixels;
+- scale: without a network, Z = c f / s, with the person's scale s in pixels a metre, of
+  which the labels of the order are made;
+- scale+branch: log Z = a d + b log f + c + e log s.
+
+The annotations need `depth` and `scale`, the images a `camera` with its focal length
+`fy`, as label_relative_depth.py leaves them of synthetic people. People without these,
+or without a visible keypoint, are left out. It needs the checkpoint.
 
 Example:
     python tools/benchmarks/depth_probe.py \
         integral-pose3d_res18_scratch_1xb8-6e_synthetic-128x128 \
         --checkpoint work_dirs/wsp/epoch_8.pth --fractions 0.05 --out probe.json
+    python tools/benchmarks/depth_probe.py wsp_res18_1xb16-8e_synthetic-128x128 \
+        --checkpoint work_dirs/wsp/epoch_8.pth --fractions 0.01 --out metres.json
 """
 
 import argparse
+import json
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
@@ -54,7 +77,10 @@ from mmpose_pretext.engine.run_result_hook import (  # noqa: E402
 from mmpose_pretext.models.heads.integral_pose_3d_head import (  # noqa: E402
     IntegralPose3DHead,
 )
-from mmpose_pretext.models.heads.relative_depth_head import read_depths  # noqa: E402
+from mmpose_pretext.models.heads.relative_depth_head import (  # noqa: E402
+    RelativeDepthHead,
+    read_depths,
+)
 
 STRENGTHS = 10.0 ** np.arange(-1, 7)
 BRANCH_SCALES = (1.0, 3.0, 10.0, 30.0)
@@ -125,7 +151,7 @@ def _join(groups: Sequence[tuple], index: int, scale: float) -> np.ndarray:
 
 
 @torch.no_grad()
-def observe(
+def observe_poses(
     model: nn.Module, depth_layer: nn.Conv2d | None, loader: Config
 ) -> dict[str, np.ndarray]:
     """Return what a frozen network says of people, and their depths.
@@ -175,11 +201,11 @@ def observe(
     return people
 
 
-def errors(train: dict[str, np.ndarray], test: dict[str, np.ndarray]) -> dict:
+def pose_errors(train: dict[str, np.ndarray], test: dict[str, np.ndarray]) -> dict:
     """Return the mean absolute errors of what is predicted from what.
 
     Args:
-        train: What :func:`observe` returns of the training people.
+        train: What :func:`observe_poses` returns of the training people.
         test: The same of the test people.
 
     Returns:
@@ -199,38 +225,99 @@ def errors(train: dict[str, np.ndarray], test: dict[str, np.ndarray]) -> dict:
     return values
 
 
-def build_model(
-    cfg: Config, checkpoint: str | None
-) -> tuple[nn.Module, nn.Conv2d | None]:
-    """Build the network with pretrained weights, or random ones.
+@torch.no_grad()
+def observe_order(model: nn.Module, loader: Config) -> dict[str, np.ndarray]:
+    """Return what a network and perspective say of people, and their depths.
+
+    Args:
+        model: An estimator with a :class:`RelativeDepthHead`.
+        loader: Config of the data.
 
     Returns:
-        The network, frozen, and the layer of its map of depth, if the checkpoint has
-        one.
+        Of N people: ``branch``, ``focal`` and ``scale``, of shape (N,), the predicted
+        depth and logarithms of focal length and scale; ``depth``, in mm.
 
     Raises:
-        ValueError: If the network is of another kind, or the checkpoint does not fit.
+        ValueError: If images have no camera, or nobody a depth and a scale.
     """
-    cfg = cfg.copy()
-    for part in ('backbone', 'head'):
-        cfg.model[part].pop('init_cfg', None)
-    model = MODELS.build(cfg.model)
-    if not isinstance(getattr(model, 'head', None), IntegralPose3DHead):
+    (file,) = label_efficiency.annotation_files(loader.dataset)
+    images = {image['id']: image for image in json.loads(file.read_text())['images']}
+    rows = []
+    for batch in Runner.build_dataloader(loader):
+        for sample in model.test_step(batch):
+            camera = images[sample.img_id].get('camera')
+            if camera is None:
+                raise ValueError(f'{file}: image {sample.img_id} has no camera')
+            people = zip(sample.pred_instances.depths, sample.raw_ann_info, strict=True)
+            rows += [
+                (depth, camera['fy'], person['scale'], 1000 * person['depth'])
+                for depth, person in people
+                if np.isfinite(depth) and person.get('scale') and person.get('depth')
+            ]
+    if not rows:
         raise ValueError(
-            f'{cfg.filename}: the head must be an IntegralPose3DHead, but is a '
-            f'{type(getattr(model, "head", None)).__name__}'
+            f'{file}: nobody has a visible keypoint, a scale and a depth; '
+            'tools/dataset_converters/label_relative_depth.py adds them to synthetic '
+            'people'
         )
-    model.eval()
+    branch, focal, scale, depth = np.array(rows, dtype=float).T
+    return dict(branch=branch, focal=np.log(focal), scale=np.log(scale), depth=depth)
+
+
+def order_errors(train: dict[str, np.ndarray], test: dict[str, np.ndarray]) -> dict:
+    """Return the mean absolute error in mm of each way to tell the depth.
+
+    Args:
+        train: What :func:`observe_order` returns of the training people.
+        test: The same of the test people.
+    """
+    truth = np.log(train['depth'])
+
+    def rule(people: dict[str, np.ndarray]) -> np.ndarray:
+        return people['focal'] - people['scale']
+
+    def fitted(*names: str) -> np.ndarray:
+        x, new = (
+            np.column_stack([*(p[name] for name in names), np.ones(len(p['depth']))])
+            for p in (train, test)
+        )
+        # rounding of the network's float32 is no feature
+        return new @ np.linalg.lstsq(x, truth, rcond=1e-5)[0]
+
+    predicted = {
+        'constant': np.full(len(test['depth']), np.log(np.median(train['depth']))),
+        'branch': fitted('branch', 'focal'),
+        'scale': rule(test) + np.mean(truth - rule(train)),
+        'scale+branch': fitted('branch', 'focal', 'scale'),
+    }
+    return {
+        f'depth/{name}': float(np.abs(np.exp(value) - test['depth']).mean())
+        for name, value in predicted.items()
+    }
+
+
+def load_for_poses(model: nn.Module, checkpoint: str | None) -> nn.Conv2d | None:
+    """Give a network pretrained weights, or random ones.
+
+    Args:
+        model: A top-down estimator with an :class:`IntegralPose3DHead`.
+        checkpoint: File that a pretraining wrote.
+
+    Returns:
+        The layer of the map of depth, if the checkpoint has one.
+
+    Raises:
+        ValueError: If the checkpoint does not fit.
+    """
     if checkpoint is None:
         MMLogger.get_current_instance().setLevel('WARNING')  # it logs each tensor
         model.init_weights()
-        return model, None
+        return None
     transfer.PretrainedBackbone(checkpoint)(model.backbone)
     transfer.PretrainedDeconv(checkpoint)(model.head)
-    loaded = CheckpointLoader.load_checkpoint(checkpoint, 'cpu', logger='silent')
-    tensors = transfer.model_tensors(loaded)
+    tensors = read_tensors(checkpoint)
     if not any(name.startswith(DEPTH_LAYER) for name in tensors):
-        return model, None
+        return None
     layer = transfer.strip_prefix(tensors, DEPTH_LAYER)
     wanted = (1, model.head.final_layer.in_channels, 1, 1)
     if layer['weight'].shape != wanted:
@@ -241,7 +328,35 @@ def build_model(
         )
     depth_layer = nn.Conv2d(wanted[1], 1, 1)
     depth_layer.load_state_dict(layer)
-    return model, depth_layer
+    return depth_layer
+
+
+def load_for_order(model: nn.Module, checkpoint: str | None) -> None:
+    """Give a network all the weights of its pretraining.
+
+    Raises:
+        ValueError: If there is no checkpoint, or it does not fit.
+    """
+    if checkpoint is None:
+        raise ValueError('the map of depth of a RelativeDepthHead needs --checkpoint')
+    tensors = read_tensors(checkpoint)
+    found = transfer.match(tensors, model, claimed=False)
+    try:
+        transfer.check_coverage(found, 1.0)
+    except ValueError as error:
+        raise ValueError(f'{checkpoint}: {error}') from None
+    model.load_state_dict(tensors)
+
+
+def read_tensors(checkpoint: str) -> dict[str, Tensor]:
+    """Return the tensors of a checkpoint."""
+    loaded = CheckpointLoader.load_checkpoint(checkpoint, 'cpu', logger='silent')
+    return transfer.model_tensors(loaded)
+
+
+def count(people: dict[str, np.ndarray]) -> int:
+    """Return how many people were observed."""
+    return len(next(iter(people.values())))
 
 
 def run(args: argparse.Namespace) -> None:
@@ -257,26 +372,39 @@ def run(args: argparse.Namespace) -> None:
     launching.apply_options(cfg, options)
     init_default_scope(cfg.get('default_scope', 'mmpose'))
     set_random_seed(args.seed)
-    model, depth_layer = build_model(cfg, args.checkpoint)
-
+    for part in ('backbone', 'head'):
+        cfg.model[part].pop('init_cfg', None)
+    model = MODELS.build(cfg.model).eval()
+    head = getattr(model, 'head', None)
     loader = cfg.test_dataloader
-    pipeline = loader.dataset.pipeline[:-1]
-    pipeline.append(dict(type='GenerateTarget', encoder=cfg.model.head.decoder))
-    pipeline.append(loader.dataset.pipeline[-1])
-    loader.dataset.pipeline = pipeline
     used = label_efficiency.hashed_files(loader.dataset)
-    test = observe(model, depth_layer, loader)
+    if isinstance(head, IntegralPose3DHead):
+        depth_layer = load_for_poses(model, args.checkpoint)
+        *pipeline, pack = loader.dataset.pipeline
+        encode = dict(type='GenerateTarget', encoder=cfg.model.head.decoder)
+        loader.dataset.pipeline = [*pipeline, encode, pack]
+        observe, errors = partial(observe_poses, model, depth_layer), pose_errors
+    elif isinstance(head, RelativeDepthHead):
+        load_for_order(model, args.checkpoint)
+        observe, errors = partial(observe_order, model), order_errors
+    else:
+        raise ValueError(
+            f'{cfg.filename}: the head must be an IntegralPose3DHead or a '
+            f'RelativeDepthHead, but is a {type(head).__name__}'
+        )
+
+    test = observe(loader)
     metrics, people = {}, {}
     for fraction in args.fractions:
         training = loader.copy()
         training.dataset = label_efficiency.take_fraction(
-            dict(cfg.train_dataloader.dataset, pipeline=pipeline),
+            dict(cfg.train_dataloader.dataset, pipeline=loader.dataset.pipeline),
             fraction,
             seed=args.seed,
         )
-        train = observe(model, depth_layer, training)
+        train = observe(training)
         name = f'{100 * fraction:g}pct'
-        people[name] = len(train['z'])
+        people[name] = count(train)
         for key, value in errors(train, test).items():
             metrics[f'{name}/{key}'] = value
             print(f'{name}/{key}: {value:.4f}', flush=True)
@@ -289,7 +417,7 @@ def run(args: argparse.Namespace) -> None:
         checkpoint=source,
         seed=args.seed,
         metrics=metrics,
-        info=dict(evaluated_on=used, people=people, people_test=len(test['z'])),
+        info=dict(evaluated_on=used, people=people, people_test=count(test)),
         cfg_options=options,
         versions=versions(),
         git=git_state(Path(__file__).parent),

@@ -188,6 +188,11 @@ case $step in
           --fractions ${FRACTIONS:-0.01 0.05} --force \
           --out "$wsp/results/probe$look$view$depth/${number}_$init/$seed.json" \
           --cfg-options $common
+        [[ "$init" == @(scratch|hsjp) ]] ||
+          python "$root/tools/benchmarks/depth_probe.py" "$wsp/wsp_$tail" $weights \
+            --seed "$seed" --fractions ${FRACTIONS:-0.01 0.05} --force \
+            --out "$wsp/results/metres$look$view$depth/2_$init/$seed.json" \
+            --cfg-options $common +model.head.person_depth="$person_depth"
       done
     done
     ;;
