@@ -4,6 +4,7 @@
 # configs/hsjp/STUDY.md says; it goes on where it stopped.
 #   bash tools/benchmarks/lspet_hsjp.sh choose [VARIANT ...]
 #   bash tools/benchmarks/lspet_hsjp.sh report [INIT ...]
+#   bash tools/benchmarks/lspet_hsjp.sh pretrain [INIT ...]
 # choose: variants of the pretraining, all of EPOCHS (3) epochs, fine-tuned on 5 % of the
 #   labels and evaluated on the select set, never on the test set. scratch (random
 #   weights), default (the config), backbone (default without its deconvolutions),
@@ -14,16 +15,19 @@
 #   one schedule), hsjp-24e (16 more epochs, from the weights of the 8, with the learning
 #   rate begun anew), permutation and rotation (the classic pretexts, in the same batches),
 #   permutation-24e (as hsjp-24e), or NAME=FILE, a backbone of a peer.
+# pretrain: hsjp, hsjp-16e or hsjp-24e (default) anew with each of SEEDS, and nothing else,
+#   to work_dirs/lspet_hsjp/seed{seed}/24e-16e/backbone.pth (hsjp: default-8e, hsjp-16e:
+#   default-16e), a path that lspet_location_free.sh takes as it stands.
 # In the environment: NETWORK (res18 at 128x96; res50 and hrnet-w32 at 256x192, of which
 # scratch, equal-compute, hsjp, a peer's NAME=FILE and, of res50, hsjp-backbone are to be
-# had: HRNet has no deconvolutions), SEEDS (choose: 0 1; report: 0 1 2) of fine-tuning,
+# had: HRNet has no deconvolutions), SEEDS (choose: 0 1; else 0 1 2) of fine-tuning,
 # FRACTIONS (0.05), ITERATIONS (800) of fine-tuning, STUDY (lspet_choose, lspet_report,
 # with _NETWORK behind it if that is not res18), its name: one has one length; JOBS (1),
 # and OPTIONS, more --cfg-options of all runs
 # ('+optim_wrapper.type=mmpose_pretext.CPUAmpOptimWrapper' is what was run on the CPU,
 # '+optim_wrapper.type=AmpOptimWrapper' on a GPU).
 set -euo pipefail
-step=${1:?choose or report}
+step=${1:?choose, report or pretrain}
 shift
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
@@ -34,8 +38,8 @@ case $network in
   res50 | hrnet-w32) ;;
   *) echo "NETWORK must be res18, res50 or hrnet-w32, but is '$network'" >&2 && exit 2 ;;
 esac
-if [ "$step" = choose ] && [ "$network" != res18 ]; then
-  echo "lspet_hsjp.sh: choose is for NETWORK=res18 only" >&2
+if [ "$step" != report ] && [ "$network" != res18 ]; then
+  echo "lspet_hsjp.sh: $step is for NETWORK=res18 only" >&2
   exit 2
 fi
 for init; do
@@ -45,6 +49,7 @@ for init; do
   esac
 done
 work=work_dirs/lspet_hsjp$suffix
+seed=0 # of the pretraining
 deconv=--with-deconv
 [ "$network" != hrnet-w32 ] || deconv= # it has none
 train=train_dataloader.dataset.pipeline
@@ -59,13 +64,14 @@ grid() { # ROWS COLS
 
 options() { # VARIANT
   case $1 in
-    default) ;;
+    default) [ "$seed" = 0 ] || printf '%s\n' "randomness.seed=$((2 * seed))" ;;
     stock) printf '%s\n' "$train.3.rotate_factor=80" "$train.3.scale_factor=[0.5,1.5]" ;;
     2x2 | 4x4 | 8x6) grid "${1%x*}" "${1#*x}" ;;
     gap) printf '%s\n' "+$train.5.gap=4" "+$train.5.jitter=3" "+$val.3.gap=4" ;;
     color) printf '%s\n' "+$train.5.color_jitter=0.3" ;;
     24e) # the seed is for other puzzles than those of the first epochs
-      printf '%s\n' "load_from=$work/default-8e/backbone.pth" randomness.seed=1
+      printf '%s\n' "load_from=$work/default-8e/backbone.pth" \
+        "randomness.seed=$((2 * seed + 1))"
       ;;
     permutation-24e) # as 24e, with the head: no key of backbone.pth would fit the model
       printf '%s\n' "load_from=$work/permutation-8e/epoch_8.pth" randomness.seed=1
@@ -108,6 +114,20 @@ pretrain() { # VARIANT EPOCHS, to $work/VARIANT-EPOCHSe/backbone.pth
     "$folder/$(basename "$(cat "$folder/last_checkpoint")")" "$folder/backbone.pth" $deconv
 }
 
+pretrain_hsjp() { # INIT, to $backbone
+  case $1 in
+    hsjp) set -- default 8 ;;
+    hsjp-16e) set -- default 16 ;;
+    hsjp-24e)
+      pretrain default 8
+      set -- 24e 16
+      ;;
+    *) echo "lspet_hsjp.sh: pretrain takes hsjp, hsjp-16e, hsjp-24e, not $1" >&2 && exit 2 ;;
+  esac
+  pretrain "$1" "$2"
+  backbone=$work/$1-$2e/backbone.pth
+}
+
 finetune() { # STUDY SEEDS OPTIONS OF label_efficiency.py ...
   local study=$1 seeds=$2
   shift 2
@@ -145,19 +165,10 @@ case $step in
         scratch | *=*) weights=$init ;;
         equal-compute) weights="scratch --equal-compute $((8 * epoch))" ;;
         equal-compute-24e) weights="scratch --equal-compute 24e=$((24 * epoch))" ;;
-        hsjp | hsjp-backbone)
-          pretrain default 8
-          weights=$init=$work/default-8e/backbone.pth
-          [ "$init" = hsjp-backbone ] || weights+=${deconv:+ $deconv hsjp}
-          ;;
-        hsjp-16e)
-          pretrain default 16
-          weights="hsjp-16e=$work/default-16e/backbone.pth --with-deconv hsjp-16e"
-          ;;
-        hsjp-24e)
-          pretrain default 8
-          pretrain 24e 16
-          weights="hsjp-24e=$work/24e-16e/backbone.pth --with-deconv hsjp-24e"
+        hsjp | hsjp-backbone | hsjp-16e | hsjp-24e)
+          pretrain_hsjp "${init%-backbone}"
+          weights=$init=$backbone
+          [ "$init" = hsjp-backbone ] || weights+=${deconv:+ $deconv $init}
           ;;
         permutation | rotation)
           pretrain "$init" 8
@@ -174,8 +185,18 @@ case $step in
       finetune "${STUDY:-lspet_report$suffix}" "${SEEDS:-0 1 2}" --init $weights
     done
     ;;
+  pretrain)
+    [ $# -gt 0 ] || set -- hsjp-24e
+    folder=$work
+    for seed in ${SEEDS:-0 1 2}; do
+      work=$folder/seed$seed
+      for init; do
+        pretrain_hsjp "$init"
+      done
+    done
+    ;;
   *)
-    echo "lspet_hsjp.sh: unknown step $step; choose or report" >&2
+    echo "lspet_hsjp.sh: unknown step $step; choose, report or pretrain" >&2
     exit 2
     ;;
 esac

@@ -4,6 +4,7 @@
 # the repository, with data/lspet and an HSJP backbone as configs/hsjp/STUDY.md says; it
 # goes on where it stopped.
 #   bash tools/benchmarks/lspet_location_free.sh BACKBONE.pth TABLE [ROW ...]
+# With {seed} in BACKBONE.pth each seed starts from its own (lspet_hsjp.sh pretrain).
 # Tables: ablation, budget, locations. Rows: names as below (default: all).
 # ITERATIONS (1000), SEEDS (0 1 2), PURPOSE (report; choose evaluates on the select set and
 # copies nothing), JOBS (1), OPTIONS (more --cfg-options of all runs) and RESULTS (TABLE;
