@@ -823,13 +823,19 @@ def test_readme_block(tool, tmp_path):
     readme = tmp_path / 'README.md'
     readme.write_text(
         'a\n<!-- study: results/study pck/PCK -->\nold\n<!-- end of study -->\nb\n'
+        '<!-- differences: results/study pck/PCK hsjp -->\nold\n'
+        '<!-- end of differences -->\nc\n'
     )
     assert tool.results.main(['tables', str(readme)]) == 0
     text = readme.read_text()
     assert '| hsjp | 37.7 ± 2.5 | 60.0 (n = 1) |' in text
     assert 'old' not in text
     assert text.startswith('a\n<!-- study: ')
-    assert text.endswith('<!-- end of study -->\nb\n')
+    assert '<!-- end of study -->\nb\n<!-- differences: ' in text
+    # those of test_table_by_hand, the other way round
+    assert 'Difference to hsjp, paired by seed' in text
+    assert '| scratch | -5.7 [-10.8, -0.5] | - |' in text
+    assert text.endswith('<!-- end of differences -->\nc\n')
     plot = tmp_path / 'results' / 'study_pck-PCK.png'
     assert plot.is_file()
     summary = tool.results.summarize(RUNS, 'pck/PCK')

@@ -17,6 +17,12 @@ run, in the order of the files' names. A block
 is replaced by the table of a label-efficiency study (see label_efficiency.py), and its
 plot is drawn beside FOLDER, as in FOLDER_pck-0.1-PCK.png. A block
 
+    <!-- differences: FOLDER METRIC BASELINE -->
+    ...
+    <!-- end of differences -->
+
+is replaced by the study's differences to another initialization than scratch. A block
+
     <!-- models: FOLDER METRIC ... -->
     ...
     <!-- end of models -->
@@ -64,6 +70,7 @@ def _block(kind: str, metrics: str) -> re.Pattern:
 
 BLOCK = _block('table', '(?P<metrics>[^>]*?)')
 STUDY_BLOCK = _block('study', r'(?P<metric>\S+)')
+DIFFERENCES_BLOCK = _block('differences', r'(?P<metric>\S+) (?P<baseline>\S+)')
 MODELS_BLOCK = _block('models', '(?P<metrics>[^>]*?)')
 MODES = ('full', 'few-layer', 'frozen')
 EQUAL_COMPUTE = 'scratch-equal-compute'
@@ -460,14 +467,11 @@ def study_table(summary: dict) -> str:
     Returns:
         Two tables, of values and of differences, with what they mean above.
     """
-    info, fractions = summary['info'], summary['fractions']
-    cells = [cell for row in summary['rows'] for cell in row['cells'].values() if cell]
-    counts = sorted({len(cell['values']) for cell in cells})
+    info, counts = summary['info'], _seeds_of_cells(summary)
     seeds = ', '.join(map(str, counts[:-1])) + (' or ' if counts[1:] else '')
     seeds += f'{counts[-1]} ' + ('seed' if counts == [1] else 'seeds')
     files = ', '.join(Path(file['file']).name for file in info['evaluated_on'])
     unit = ', in %,' if summary['unit'] else ''
-    kind = dict(t="Student's t", bootstrap='bootstrap')[summary['interval']]
     intro = (
         f'{summary["metric"]}{unit} of `{info["config"]}` on {files} after the last '
         f'iteration: mean ± standard deviation of {seeds}.'
@@ -476,39 +480,59 @@ def study_table(summary: dict) -> str:
         intro += ' **Runs to choose hyper-parameters by, not a result.**'
     if info['selected_split']:
         intro += ' **Hyper-parameters were chosen on this very set.**'
-    columns = ' | '.join(f'{100 * fraction:g} % of labels' for fraction in fractions)
-    head = f'| initialization | {columns} |\n|---|' + '---:|' * len(fractions)
-
-    def lines(shown, rows) -> str:
-        return '\n'.join(
-            f'| {_row_label(row)} | '
-            + ' | '.join(shown(row['cells'][f]) for f in fractions)
-            + ' |'
-            for row in rows
-        )
-
-    def number(count: int) -> str:
-        return '' if count == counts[-1] else f' (n = {count})'
 
     def value(cell: dict | None) -> str:
         if cell is None:
             return '-'
         spread = '' if cell['sd'] is None else f' ± {cell["sd"]:.1f}'
-        return f'{cell["mean"]:.1f}{spread}{number(len(cell["values"]))}'
+        return f'{cell["mean"]:.1f}{spread}{_number(len(cell["values"]), counts[-1])}'
+
+    values = _by_fraction(summary, summary['rows'], value)
+    return f'{intro}\n\n{values}\n{differences_table(summary)}'
+
+
+def differences_table(summary: dict) -> str:
+    """Make the Markdown table of a study's differences to its baseline.
+
+    Args:
+        summary: What :func:`summarize` returns.
+    """
+    others = [row for row in summary['rows'] if row['init'] != summary['baseline']]
+    most = max(_seeds_of_cells(summary))
+    kind = dict(t="Student's t", bootstrap='bootstrap')[summary['interval']]
 
     def difference(cell: dict | None) -> str:
         if cell is None or cell['difference'] is None:
             return '-'
         ends = cell['interval']
         ends = '' if ends is None else f' [{ends[0]:+.1f}, {ends[1]:+.1f}]'
-        return f'{cell["difference"]:+.1f}{ends}{number(cell["pairs"])}'
+        return f'{cell["difference"]:+.1f}{ends}{_number(cell["pairs"], most)}'
 
-    others = [row for row in summary['rows'] if row['init'] != summary['baseline']]
     return (
-        f'{intro}\n\n{head}\n{lines(value, summary["rows"])}\n\n'
         f'Difference to {summary["baseline"]}, paired by seed, with its 95 % interval '
-        f'({kind}):\n\n{head}\n{lines(difference, others)}\n'
+        f'({kind}):\n\n{_by_fraction(summary, others, difference)}'
     )
+
+
+def _seeds_of_cells(summary: dict) -> list[int]:
+    cells = [cell for row in summary['rows'] for cell in row['cells'].values() if cell]
+    return sorted({len(cell['values']) for cell in cells})
+
+
+def _number(count: int, most: int) -> str:
+    return '' if count == most else f' (n = {count})'
+
+
+def _by_fraction(
+    summary: dict, rows: list[dict], shown: Callable[[dict | None], str]
+) -> str:
+    fractions = summary['fractions']
+    columns = ' | '.join(f'{100 * fraction:g} % of labels' for fraction in fractions)
+    lines = [f'| initialization | {columns} |', '|---|' + '---:|' * len(fractions)]
+    for row in rows:
+        cells = ' | '.join(shown(row['cells'][fraction]) for fraction in fractions)
+        lines.append(f'| {_row_label(row)} | {cells} |')
+    return '\n'.join(lines) + '\n'
 
 
 def study_csv(summary: dict) -> str:
@@ -603,10 +627,12 @@ def fill_tables(readme: Path, plots: bool = False) -> str:
         ValueError: If it has no block.
     """
     text = readme.read_text()
-    if not any(block.search(text) for block in (BLOCK, STUDY_BLOCK, MODELS_BLOCK)):
+    blocks = BLOCK, STUDY_BLOCK, DIFFERENCES_BLOCK, MODELS_BLOCK
+    if not any(block.search(text) for block in blocks):
         raise ValueError(
             f'{readme} has no block <!-- table: FOLDER METRIC ... -->, '
-            '<!-- study: FOLDER METRIC --> or <!-- models: FOLDER METRIC ... -->'
+            '<!-- study: FOLDER METRIC -->, <!-- differences: FOLDER METRIC BASELINE '
+            '--> or <!-- models: FOLDER METRIC ... -->'
         )
 
     def fill(make: Callable[[Path, list[str]], str]) -> Callable[[re.Match], str]:
@@ -624,8 +650,13 @@ def fill_tables(readme: Path, plots: bool = False) -> str:
             study_plot(summary, plot)
         return found[1] + study_table(summary) + found[4]
 
+    def fill_differences(found: re.Match) -> str:
+        runs = read_study(readme.parent / found['folder'])
+        summary = summarize(runs, found['metric'], found['baseline'])
+        return found[1] + differences_table(summary) + found[5]
+
     text = MODELS_BLOCK.sub(fill(compare_models), BLOCK.sub(fill(make_table), text))
-    return STUDY_BLOCK.sub(fill_study, text)
+    return DIFFERENCES_BLOCK.sub(fill_differences, STUDY_BLOCK.sub(fill_study, text))
 
 
 def main(argv: list[str] | None = None) -> int:
